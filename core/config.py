@@ -1,0 +1,41 @@
+"""Settings: the only reader of the environment. Every value can be set as REX_<NAME> or in `.env`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+EMBEDDED_MODEL = ROOT / "data" / "models" / "rex-mini-zh"
+OFFICIAL_MODEL = "iic/nlp_deberta_rex-uninlu_chinese-base"
+
+
+class Settings(BaseSettings):
+    """What can be set, with its default; the README's table is made from these descriptions."""
+
+    model_config = SettingsConfigDict(env_prefix="REX_", env_file=".env", extra="ignore", protected_namespaces=())
+
+    model: str = Field(str(EMBEDDED_MODEL), description="checkpoint directory or ModelScope id")
+    model_revision: str = Field("master", description="revision of a ModelScope id; pin a tag or commit in production")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    dtype: str = Field("auto", description="auto, float32, bfloat16 or float16; auto is float32")
+    threshold: float = Field(0.5, ge=0.0, lt=1.0, description="lowest score kept; 0.5 is the reference's decision")
+    max_length: int = Field(512, ge=32, description="tokens of one model input, schema included")
+    stride: int = Field(32, ge=0, description="tokens by which two windows of a long text overlap")
+    max_hint_length: int = Field(256, ge=16, description="tokens of one input that the schema may take")
+    batch_tokens: int = Field(8192, ge=512, description="tokens in one batch, padding included")
+    data_dir: Path = Field(ROOT / "data", description="where the database, uploads, exports and downloads are kept")
+    database_url: str = Field("", description="SQLAlchemy URL; empty: data_dir/app.db")
+    cpu_threads: int = Field(0, ge=0, description="threads of one forward pass on the CPU; 0: torch decides")
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The database URL in force."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'app.db'}"
+
+    @property
+    def download_dir(self) -> Path:
+        """Where fetched checkpoints are kept."""
+        return self.data_dir / "cache" / "models"

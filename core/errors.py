@@ -1,0 +1,49 @@
+"""Every error the product raises on purpose.
+
+RexError
+ ├── SchemaError       a schema that cannot be asked (blank type, wrong leaf, too long …)
+ ├── InputError        a text, file line or task input that cannot be used
+ ├── CheckpointError   model files that are missing, damaged or of another network
+ ├── FormatError       an upload or export file that cannot be read or written
+ ├── StorageError      the database refuses, is missing or is of another version
+ ├── DeviceError       the chosen device is absent or out of memory
+ └── Cancelled         the user stopped the work
+
+Messages say what happened, with which file or value, and what to do next. Pages show them as they are.
+"""
+
+
+class RexError(Exception):
+    """Base of all errors meant for the user."""
+
+
+class SchemaError(RexError):
+    """The schema cannot be asked; `problems` lists each fault on its own line."""
+
+    def __init__(self, problems: list[str] | str) -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("；".join(self.problems))
+
+
+class InputError(RexError):
+    """A text, file line or task input cannot be used."""
+
+
+class CheckpointError(RexError):
+    """Model files are missing, damaged or of another network."""
+
+
+class FormatError(RexError):
+    """An upload or export file cannot be read or written."""
+
+
+class StorageError(RexError):
+    """The database refuses, is missing or is of another version."""
+
+
+class DeviceError(RexError):
+    """The chosen device is absent or out of memory."""
+
+
+class Cancelled(RexError):
+    """The user stopped the work."""

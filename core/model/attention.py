@@ -1,0 +1,127 @@
+"""Disentangled attention with custom positions and two-level isolation (SPEC 4.3, 5.2, 5.3; DeBERTa, section 3).
+
+Which slots of the relative table and which pairs of tokens meet depends on the prompt alone, so both are worked
+out once a forward pass (`relations`) and shared by all layers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from core.model.config import RexConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Relations:
+    """How the tokens of a batch relate.
+
+    slots: (B or 1, 1, L, L) int64, row of `rows` for the pair (i, j).
+    allowed: (B, 1, L, L) bool, True where i may attend to j; None: everywhere.
+    rows: the rows of the relative table that can occur, as a slice.
+    """
+
+    slots: Tensor
+    allowed: Tensor | None
+    rows: slice
+
+
+def bucket(distance: Tensor, config: RexConfig) -> Tensor:
+    """Logarithmic bucket of each signed distance, or the distance itself when buckets are off (SPEC 5.2)."""
+    if not config.log_buckets:
+        return distance
+    middle = config.position_buckets // 2
+    size = distance.abs().clamp(min=middle)
+    scale = (middle - 1) / math.log((config.max_relative_positions - 1) / middle)
+    far = (torch.log(size.to(torch.float32) / middle) * scale).ceil().to(distance.dtype) + middle
+    return torch.where(distance.abs() <= middle, distance, distance.sign() * far)
+
+
+def relations(
+    config: RexConfig,
+    position_ids: Tensor,
+    *,
+    prefix_ids: Tensor | None = None,
+    type_ids: Tensor | None = None,
+    keep: Tensor | None = None,
+    max_distance: int | None = None,
+) -> Relations:
+    """Slots and permissions of all token pairs.
+
+    position_ids: (B or 1, L) int64. prefix_ids, type_ids: (B, L), 0 for tokens that belong to no prefix group or
+    type: two tokens meet unless both carry different non-zero ids of either kind (SPEC 4.3). keep: (B, L) bool,
+    False for padding. max_distance: an upper bound of the differences of positions, which narrows the table.
+    """
+    distance = bucket(position_ids[:, :, None] - position_ids[:, None, :], config)
+    slots = (distance + config.span).clamp(0, 2 * config.span - 1)
+    first, last = 0, 2 * config.span
+    if max_distance is not None and not config.log_buckets:
+        first, last = max(0, config.span - max_distance), min(2 * config.span, config.span + max_distance + 1)
+    allowed = None
+    for ids in (prefix_ids, type_ids):
+        if ids is not None:
+            row, column = ids[:, :, None], ids[:, None, :]
+            meet = (row == 0) | (column == 0) | (row == column)
+            allowed = meet if allowed is None else allowed & meet
+    if keep is not None:
+        columns = keep[:, None, :].expand(-1, keep.shape[1], -1)
+        allowed = columns if allowed is None else allowed & columns
+    return Relations((slots - first)[:, None], None if allowed is None else allowed[:, None], slice(first, last))
+
+
+class DisentangledAttention(nn.Module):
+    """Multi-head attention whose scores add content-to-position and position-to-content terms (SPEC 5.3)."""
+
+    def __init__(self, config: RexConfig) -> None:
+        super().__init__()
+        size = config.hidden_size
+        self.heads, self.head_size = config.num_attention_heads, config.head_size
+        self.kinds = config.pos_att_type
+        self.query_proj = nn.Linear(size, size)
+        self.key_proj = nn.Linear(size, size)
+        self.value_proj = nn.Linear(size, size)
+        if not config.share_att_key:
+            if "c2p" in self.kinds:
+                self.pos_key_proj = nn.Linear(size, size)
+            if "p2c" in self.kinds:
+                self.pos_query_proj = nn.Linear(size, size)
+        self.share_att_key = config.share_att_key
+        self.dropout = config.attention_probs_dropout_prob
+
+    def _split(self, x: Tensor) -> Tensor:
+        """(…, n, H) → (…, A, n, D)."""
+        return x.unflatten(-1, (self.heads, self.head_size)).transpose(-2, -3)
+
+    def position_projections(self, table: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Keys and queries of the relative table (rows, H), each (A, rows, D) or None when its term is unused."""
+        key_proj = self.key_proj if self.share_att_key else getattr(self, "pos_key_proj", None)
+        query_proj = self.query_proj if self.share_att_key else getattr(self, "pos_query_proj", None)
+        keys = self._split(key_proj(table)) if "c2p" in self.kinds and key_proj is not None else None
+        queries = self._split(query_proj(table)) if "p2c" in self.kinds and query_proj is not None else None
+        return keys, queries
+
+    def forward(self, x: Tensor, relations: Relations, positions: tuple[Tensor | None, Tensor | None]) -> Tensor:
+        """x: (B, L, H) → context (B, L, H)."""
+        keys_r, queries_r = positions
+        query, key, value = self._split(self.query_proj(x)), self._split(self.key_proj(x)), self._split(self.value_proj(x))
+        scale = 1.0 / math.sqrt(self.head_size * (1 + len(self.kinds)))
+        query, key_scaled = query * scale, key * scale
+        scores = query @ key.transpose(-1, -2)  # (B, A, L, L)
+        slots = relations.slots.expand(scores.shape)
+        if keys_r is not None:
+            scores = scores + torch.gather(query @ keys_r.transpose(-1, -2), -1, slots)
+        if queries_r is not None:
+            # The reference gathers at the slot of (i, j) from key j's row: the distance is antisymmetric, so it is
+            # the transposed gather of -d (SPEC 5.3, PERFORMANCE 0.3).
+            to_content = torch.gather(key_scaled @ queries_r.transpose(-1, -2), -1, slots.transpose(-1, -2))
+            scores = scores + to_content.transpose(-1, -2)
+        scores = scores.float()
+        if relations.allowed is not None:
+            scores = scores.masked_fill(~relations.allowed, torch.finfo(scores.dtype).min)
+        weights = torch.softmax(scores, dim=-1).to(value.dtype)
+        if self.training and self.dropout > 0:
+            weights = nn.functional.dropout(weights, self.dropout)
+        return (weights @ value).transpose(1, 2).flatten(-2)

@@ -1,0 +1,85 @@
+"""The values that travel between the rooms of `core`: frozen, plain, free of tensors and ORM rows.
+
+Offsets are Python code points into `Document.text`, start inclusive, end exclusive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a document: `text == document.text[start:end]`."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text to annotate, with what some tasks need besides the text.
+
+    `text_pair` is the second text of matching and NLI; `aspects` the given aspects of aspect
+    sentiment (empty: find them); `candidates` and `pronouns` the marked spans of coreference.
+    """
+
+    text: str
+    id: str = ""
+    name: str = ""
+    text_pair: str | None = None
+    aspects: tuple[str, ...] = ()
+    candidates: tuple[Span, ...] = ()
+    pronouns: tuple[Span, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """A typed finding. A class has no span: `start` and `end` are None and `text` is empty.
+
+    `score` is the weakest of the link probabilities behind it and behind its parents, in [0, 1].
+    """
+
+    type: str
+    start: int | None
+    end: int | None
+    text: str
+    score: float
+    children: tuple[Annotation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One element of a path in the reference's form: offsets count in the text given to the model.
+
+    `score` is the weakest of the three link probabilities, `confidence` their mean (SPEC 7.2).
+    """
+
+    type: str
+    start: int
+    end: int
+    text: str
+    score: float
+    confidence: float
+
+
+Path = tuple[Link, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatedDocument:
+    """What one task found in one document.
+
+    `windows` is the number of overlapping windows that the text was read in; `paths` the same
+    findings in the reference's flat form; `notes` things the user should know, in plain words.
+    """
+
+    document: Document
+    task: str
+    annotations: tuple[Annotation, ...]
+    windows: int = 1
+    paths: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
