@@ -74,7 +74,8 @@ class AnnotatedDocument:
     """What one task found in one document.
 
     `windows` is the number of overlapping windows that the text was read in; `paths` the same
-    findings in the reference's flat form; `notes` things the user should know, in plain words.
+    findings in the reference's flat form; `notes` things the user should know, in plain words; `error` why the
+    document could not be annotated (then it has no findings), empty when it could.
     """
 
     document: Document
@@ -83,3 +84,4 @@ class AnnotatedDocument:
     windows: int = 1
     paths: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
+    error: str = ""

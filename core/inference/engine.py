@@ -1,0 +1,163 @@
+"""The loop: all prompts that many documents need next go through the model in length-sorted batches."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from itertools import islice
+
+import torch
+
+from core.errors import Cancelled, InputError, RexError
+from core.inference.batching import plan, stack
+from core.inference.decoding import Fired, decode
+from core.inference.prompts import Group, PieceEncoder, Prompt, build_hints
+from core.inference.recursion import Limits, read
+from core.model.checkpoint import Checkpoint
+from core.schemas.schema import Schema
+from core.tasks import Answer, Request, Task
+from core.types import AnnotatedDocument, Document
+
+DocumentRun = Generator[list[Prompt], list[Fired], AnnotatedDocument]
+ACTIVE_DOCUMENTS = {"cpu": 32, "cuda": 512}
+"""How many documents are read side by side: enough to fill batches, few enough that progress is seen."""
+
+
+class Engine:
+    """Owns a loaded model; safe to share between threads, which take turns batch by batch."""
+
+    def __init__(self, checkpoint: Checkpoint, *, limits: Limits | None = None, batch_tokens: int = 8192) -> None:
+        self.checkpoint = checkpoint
+        self.limits = limits or Limits()
+        self.batch_tokens = batch_tokens
+        self.lock = threading.Lock()
+        self.pieces = PieceEncoder(checkpoint.tokenizer)
+
+    def check(self, schema: Schema) -> None:
+        """Raise SchemaError when a root type is too long to be asked."""
+        _, unasked = build_hints(
+            [Group((), tuple(one.name for one in schema.types))], self.pieces, max_length=self.limits.max_hint_length
+        )
+        if unasked:
+            read(Request("", schema), self.pieces, self.limits).send(None)
+
+    def annotate(
+        self,
+        items: Iterable[tuple[Document, Schema]],
+        task: Task,
+        *,
+        threshold: float | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Iterator[tuple[int, AnnotatedDocument]]:
+        """Annotate documents, each with its schema; yields (index in `items`, result) as documents finish.
+
+        A document that cannot be read yields a result with `error`; the others go on. Raises Cancelled between
+        batches once `cancelled()` is true.
+        """
+        limits = self.limits if threshold is None else _with_threshold(self.limits, threshold)
+        waiting = enumerate(items)
+        active: dict[int, tuple[Document, DocumentRun, list[Prompt]]] = {}
+        room = ACTIVE_DOCUMENTS.get(self.checkpoint.device.type, 32)
+        while True:
+            for index, (document, schema) in islice(waiting, room - len(active)):
+                run = self._document(document, schema, task, limits)
+                yield from self._advance(active, index, document, run, None, task)
+            if not active:
+                return
+            prompts = [prompt for _, _, needed in active.values() for prompt in needed]
+            fired = iter(self._forward(prompts, limits.threshold, cancelled))
+            for index, (document, run, needed) in list(active.items()):
+                yield from self._advance(active, index, document, run, list(islice(fired, len(needed))), task)
+
+    def _advance(
+        self,
+        active: dict[int, tuple[Document, DocumentRun, list[Prompt]]],
+        index: int,
+        document: Document,
+        run: DocumentRun,
+        fired: list[Fired] | None,
+        task: Task,
+    ) -> Iterator[tuple[int, AnnotatedDocument]]:
+        """Take one document to its next prompts or to its end."""
+        try:
+            active[index] = (document, run, run.send(fired))  # type: ignore[arg-type]
+            return
+        except StopIteration as stop:
+            result = stop.value
+        except RexError as error:
+            result = AnnotatedDocument(document, task.name, (), error=str(error))
+        active.pop(index, None)
+        yield index, result
+
+    def _document(self, document: Document, schema: Schema, task: Task, limits: Limits) -> DocumentRun:
+        if not document.text.strip():
+            what = f"文档 {document.id} 没有文字" if document.id else "正文为空"
+            raise InputError(f"{what}：请输入要分析的内容")
+        steps = task.plan(document, schema)
+        answers: list[Answer] | None = None
+        while True:
+            try:
+                requests = steps.send(answers)  # type: ignore[arg-type]
+            except StopIteration as stop:
+                finding = stop.value
+                break
+            answers = yield from _side_by_side([read(request, self.pieces, limits) for request in requests])
+        return AnnotatedDocument(
+            document=document,
+            task=task.name,
+            annotations=finding.annotations,
+            windows=max((answer.windows for answer in finding.answers), default=1),
+            paths=tuple(path for answer in finding.answers for path in answer.paths),
+            notes=tuple(dict.fromkeys(note for answer in finding.answers for note in answer.notes)),
+        )
+
+    def _forward(self, prompts: Sequence[Prompt], threshold: float, cancelled: Callable[[], bool]) -> list[Fired]:
+        """What fired in each prompt, in order."""
+        results: list[Fired | None] = [None] * len(prompts)
+        device = self.checkpoint.device
+        for rows in plan([len(prompt) for prompt in prompts], budget=self.batch_tokens):
+            if cancelled():
+                raise Cancelled("已取消")
+            members = [prompts[row] for row in rows]
+            batch = stack(members, pad_id=self.checkpoint.tokenizer.pad_id)
+            with self.lock, torch.inference_mode():
+                logits = self.checkpoint.model(
+                    batch.input_ids.to(device),
+                    batch.position_ids.to(device),
+                    batch.prefix_ids.to(device),
+                    batch.type_ids.to(device),
+                    batch.keep.to(device),
+                    batch.max_distance,
+                )
+                for row, fired in zip(rows, decode(logits, members, threshold=threshold), strict=True):
+                    results[row] = fired
+        return results  # type: ignore[return-value]
+
+
+def _with_threshold(limits: Limits, threshold: float) -> Limits:
+    if not 0.0 <= threshold < 1.0:
+        raise InputError(f"阈值 {threshold} 无效：请取 0 到 1 之间（不含 1）的数")
+    return Limits(limits.max_length, limits.stride, limits.max_hint_length, threshold)
+
+
+def _side_by_side(
+    readers: list[Generator[list[Prompt], list[Fired], Answer]],
+) -> Generator[list[Prompt], list[Fired], list[Answer]]:
+    """Run the readers of one document together, so that their prompts share a level."""
+    answers: dict[int, Answer] = {}
+    waiting: dict[int, list[Prompt]] = {}
+
+    def step(number: int, fired: list[Fired] | None) -> None:
+        try:
+            waiting[number] = readers[number].send(fired)  # type: ignore[arg-type]
+        except StopIteration as stop:
+            waiting.pop(number, None)
+            answers[number] = stop.value
+
+    for number in range(len(readers)):
+        step(number, None)
+    while waiting:
+        fired = iter((yield [prompt for needed in waiting.values() for prompt in needed]))
+        for number, needed in list(waiting.items()):
+            step(number, list(islice(fired, len(needed))))
+    return [answers[number] for number in range(len(readers))]

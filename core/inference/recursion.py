@@ -1,0 +1,196 @@
+"""The levels of a schema: what is asked next follows from what was found (SPEC 2, 6, 7).
+
+Both readers are generators. They yield the prompts of one level, receive for each what fired, and return an
+Answer; the engine runs many of them at once, so that all prompts of a level share batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.errors import SchemaError
+from core.inference.decoding import Fired
+from core.inference.prompts import Group, Hint, PieceEncoder, Prompt, assemble, build_hints
+from core.inference.windows import split
+from core.model.tokenizer import Encoding, RexTokenizer
+from core.schemas.schema import SchemaType
+from core.tasks import CLASS_MARKERS, EXTRACT, MULTICLASSIFY, Answer, Request
+from core.types import Link, Path
+
+Reader = Generator[list[Prompt], list[Fired], Answer]
+MULTI_LABEL_CONFIDENCE = 0.9  # the reference keeps labels whose mean confidence exceeds this (SPEC 7.6)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Token limits of one prompt (SPEC 1) and the probability that a link must exceed."""
+
+    max_length: int = 512
+    stride: int = 32
+    max_hint_length: int = 256
+    threshold: float = 0.5
+
+
+def read(request: Request, pieces: PieceEncoder, limits: Limits) -> Reader:
+    """The reader that fits the request's mode."""
+    return _extract(request, pieces, limits) if request.mode == EXTRACT else _classify(request, pieces, limits)
+
+
+def _hints(
+    groups: list[Group], pieces: PieceEncoder, limits: Limits, notes: list[str], *, class_id: int | None = None
+) -> list[Hint]:
+    """Hints of a level; what fits nowhere is an error at the root and a note below (there the text decides)."""
+    hints, unasked = build_hints(groups, pieces, max_length=limits.max_hint_length, class_id=class_id)
+    for number, name in unasked:
+        prefix = groups[number].prefix
+        if not prefix:
+            raise SchemaError(f"类型“{name[:30]}…”太长，一次输入放不下（上限 {limits.max_hint_length} 个词元）：请缩短")
+        notes.append(f"“{prefix[-1].type}：{prefix[-1].text[:20]}…”太长，没有继续询问它的“{name}”")
+    return hints
+
+
+def _prompts(
+    hint: Hint, text: Encoding, tokenizer: RexTokenizer, limits: Limits, *, class_id: int | None = None
+) -> list[Prompt]:
+    """One prompt for every window of the text."""
+    room = limits.max_length - len(hint.ids) - 1 - (class_id is not None)
+    stride = limits.stride if class_id is None else 0  # class windows do not overlap (SPEC 4.1)
+    return [
+        assemble(hint, text.ids[start:end], text.offsets[start:end], tokenizer, class_id=class_id)
+        for start, end in split(len(text.ids), capacity=room, stride=stride)
+    ]
+
+
+def _spans(fired: Fired, prompt: Prompt, text: str) -> list[tuple[int, Link]]:
+    """(marker, link) of every span; surrounding white space is trimmed on both sides, empty spans are dropped."""
+    found = []
+    for head, tail, marker, probability in zip(
+        fired.heads, fired.tails, fired.markers, fired.probabilities, strict=True
+    ):
+        start, end = int(prompt.offsets[head, 0]), int(prompt.offsets[tail, 1])
+        raw = text[start:end]
+        start += len(raw) - len(raw.lstrip())
+        end = start + len(raw.strip())
+        if start < end:
+            score, confidence = float(probability.min()), round(float(probability.mean()), 4)
+            name = prompt.markers[marker].type
+            found.append((int(marker), Link(name, start, end, text[start:end], score, confidence)))
+    return found
+
+
+def _extract(request: Request, pieces: PieceEncoder, limits: Limits) -> Reader:
+    tokenizer = pieces.tokenizer
+    text = tokenizer.encode_text(request.text, markers=request.markers)
+    level: dict[tuple[tuple[str, int, int], ...], tuple[Path, tuple[SchemaType, ...]]]
+    level = {(): ((), request.schema.types)}
+    paths: dict[tuple[tuple[str, int, int], ...], Path] = {}
+    windows, notes = 1, []
+    while level:
+        parents = list(level.values())
+        groups = [Group(prefix, tuple(child.name for child in children)) for prefix, children in parents]
+        nodes = [{child.name: child for child in children} for _, children in parents]
+        by_hint = [_prompts(hint, text, tokenizer, limits) for hint in _hints(groups, pieces, limits, notes)]
+        prompts = [prompt for prompts in by_hint for prompt in prompts]
+        windows = max([windows, *map(len, by_hint)])
+        results = yield prompts
+        level = {}
+        for prompt, fired in zip(prompts, results, strict=True):
+            for marker, link in _spans(fired, prompt, request.text):
+                group = prompt.markers[marker].group
+                path = (*parents[group][0], link)
+                key = tuple((one.type, one.start, one.end) for one in path)
+                children = nodes[group][link.type].children
+                if (not children or request.incomplete) and (key not in paths or paths[key][-1].score < link.score):
+                    paths[key] = path
+                if children and (key not in level or level[key][0][-1].score < link.score):
+                    level[key] = (path, children)
+    return Answer(_finished(paths), windows, tuple(dict.fromkeys(notes)))
+
+
+def _finished(paths: dict[tuple[tuple[str, int, int], ...], Path]) -> tuple[Path, ...]:
+    """Drop unfinished paths that a longer one continues."""
+    begun = {key[:length] for key in paths for length in range(1, len(key))}
+    return tuple(path for key, path in paths.items() if key not in begun)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A class path with the votes of the windows behind its last link."""
+
+    path: Path
+
+    @property
+    def total(self) -> float:
+        return sum(link.confidence for link in self.path)
+
+    @property
+    def mean(self) -> float:
+        return self.total / len(self.path)
+
+
+def _classify(request: Request, pieces: PieceEncoder, limits: Limits) -> Reader:
+    """Classes are read at the class token; when nothing fires the best guess is taken (SPEC 7.5)."""
+    notes: list[str] = []
+    found, windows = yield from _class_levels(request, pieces, limits, notes, blank=False)
+    if not found and request.reduce:
+        found, windows = yield from _class_levels(request, pieces, limits, notes, blank=True)
+    if request.reduce and found:
+        best = max(found, key=lambda c: c.mean)
+        sure = [c for c in found if c.mean > MULTI_LABEL_CONFIDENCE] if request.mode == MULTICLASSIFY else []
+        found = sure or [best]
+    return Answer(tuple(c.path for c in found), windows, tuple(dict.fromkeys(notes)))
+
+
+def _class_levels(
+    request: Request, pieces: PieceEncoder, limits: Limits, notes: list[str], *, blank: bool
+) -> Generator[list[Prompt], list[Fired], tuple[list[_Candidate], int]]:
+    """All levels once; blank: every class counts, whether its links fired or not."""
+    tokenizer = pieces.tokenizer
+    multi = request.mode == MULTICLASSIFY
+    token = CLASS_MARKERS[request.mode]
+    class_id = tokenizer.multiclassify_id if multi else tokenizer.classify_id
+    text = tokenizer.encode_text(request.text, markers=request.markers)
+    threshold = 0.0 if blank else limits.threshold
+    parents: list[tuple[Path, tuple[SchemaType, ...]]] = [((), request.schema.types)]
+    found: list[_Candidate] = []
+    windows = 1
+    while parents:
+        groups = [Group(prefix, tuple(child.name for child in children)) for prefix, children in parents]
+        hints = _hints(groups, pieces, limits, notes, class_id=class_id)
+        by_hint = [_prompts(hint, text, tokenizer, limits, class_id=class_id) for hint in hints]
+        windows = max([windows, *map(len, by_hint)])
+        results = iter((yield [prompt for prompts in by_hint for prompt in prompts]))
+        below: list[tuple[Path, tuple[SchemaType, ...]]] = []
+        leaves: list[_Candidate] = []
+        for hint, prompts in zip(hints, by_hint, strict=True):
+            votes = np.stack([next(results).classes for _ in prompts])  # (windows, types, 3)
+            for number, marker in enumerate(hint.markers):
+                prefix, children = parents[marker.group]
+                link = _vote(votes[:, number], marker.type, token, threshold, first=multi)
+                if link is None:
+                    continue
+                child = next(one for one in children if one.name == marker.type)
+                if child.children:
+                    below.append(((*prefix, link), child.children))
+                else:
+                    leaves.append(_Candidate((*prefix, link)))
+        # One answer a level, the one with the largest sum, unless several labels may hold (SPEC 7.3).
+        found += leaves if multi else ([max(leaves, key=lambda c: c.total)] if leaves else [])
+        parents = below
+    return found, windows
+
+
+def _vote(votes: np.ndarray, name: str, token: str, threshold: float, *, first: bool) -> Link | None:
+    """Join the windows in which a class fired: their mean, or with several labels the first (SPEC 7.3).
+
+    votes: (windows, 3) probabilities.
+    """
+    heard = votes[(votes > threshold).all(axis=1)]
+    if not len(heard):
+        return None
+    heard = heard[:1] if first else heard
+    confidence = float(np.mean([round(float(v), 4) for v in heard.mean(axis=1)]))
+    return Link(name, 0, len(token), token, float(heard.min(axis=1).mean()), confidence)

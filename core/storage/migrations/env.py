@@ -1,0 +1,14 @@
+"""Run by Alembic inside `core.storage.database.migrate`, on the connection given there."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from core.storage.tables import Base
+
+# Logging is left as the application set it up; `render_as_batch` because SQLite alters few things in place.
+context.configure(
+    connection=context.config.attributes["connection"], target_metadata=Base.metadata, render_as_batch=True
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,251 @@
+"""Reads from the database: plain functions on the engine that return frozen records and `core.types`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Engine, Row, Select, func, or_, select
+
+from core.errors import StorageError
+from core.storage.codec import StoredAnnotation, build_document, load_paths, unflatten
+from core.storage.database import storage_errors
+from core.storage.tables import AnnotationRow, DocumentRow, RunDocumentRow, RunRow, SchemaRow
+from core.types import AnnotatedDocument, Document
+
+PREVIEW_CHARACTERS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """A run as a list shows it; `annotations` counts its findings, children included."""
+
+    id: int
+    task: str
+    schema_id: int | None
+    schema_name: str | None
+    schema_version: int | None
+    model: str
+    revision: str
+    dtype: str
+    device: str
+    threshold: float
+    state: str
+    total: int
+    done: int
+    windows: int
+    started_at: datetime
+    finished_at: datetime | None
+    error: str | None
+    annotations: int
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentInfo:
+    """A stored document as a list shows it; `preview` is its beginning, `runs` how many runs read it."""
+
+    id: int
+    external_id: str
+    name: str
+    preview: str
+    characters: int
+    metadata: Mapping[str, str]
+    created_at: datetime
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaInfo:
+    """One version of a saved schema."""
+
+    id: int
+    name: str
+    task: str
+    version: int
+    body: Mapping[str, Any]
+    created_at: datetime
+
+
+def list_runs(engine: Engine, *, limit: int = 50, offset: int = 0) -> list[RunInfo]:
+    """Runs, newest first."""
+    query = _run_query().order_by(RunRow.started_at.desc(), RunRow.id.desc()).limit(limit).offset(offset)
+    return [RunInfo(**row._mapping) for row in _all(engine, query)]
+
+
+def count_runs(engine: Engine) -> int:
+    """How many runs are stored."""
+    return int(_all(engine, select(func.count()).select_from(RunRow))[0][0])
+
+
+def get_run(engine: Engine, run_id: int) -> RunInfo:
+    """One run. Raises StorageError when there is none of that number."""
+    rows = _all(engine, _run_query().where(RunRow.id == run_id))
+    if not rows:
+        raise StorageError(f"没有编号为 {run_id} 的运行记录，它可能已被删除。请刷新列表。")
+    return RunInfo(**rows[0]._mapping)
+
+
+def list_documents(engine: Engine, search: str = "", *, limit: int = 50, offset: int = 0) -> list[DocumentInfo]:
+    """Documents, newest first, whose text, name or id contains `search`."""
+    runs = select(func.count()).where(RunDocumentRow.document_id == DocumentRow.id).scalar_subquery()
+    query = (
+        select(
+            DocumentRow.id,
+            DocumentRow.external_id,
+            DocumentRow.name,
+            func.substr(DocumentRow.text, 1, PREVIEW_CHARACTERS).label("preview"),
+            func.length(DocumentRow.text).label("characters"),
+            DocumentRow.meta.label("metadata"),
+            DocumentRow.created_at,
+            runs.label("runs"),
+        )
+        .where(*_matches(search))
+        .order_by(DocumentRow.id.desc())
+        .limit(limit)
+        .offset(offset)
+    )
+    return [DocumentInfo(**row._mapping) for row in _all(engine, query)]
+
+
+def count_documents(engine: Engine, search: str = "") -> int:
+    """How many documents `list_documents` would find without a limit."""
+    return int(_all(engine, select(func.count()).select_from(DocumentRow).where(*_matches(search)))[0][0])
+
+
+def get_document(engine: Engine, document_id: int) -> Document:
+    """One document in full. Raises StorageError when there is none of that number."""
+    rows = _all(engine, select(*_DOCUMENT_COLUMNS).where(DocumentRow.id == document_id))
+    if not rows:
+        raise StorageError(f"没有编号为 {document_id} 的文档，它可能已被删除。请刷新列表。")
+    return _document(rows[0])
+
+
+def load_results(engine: Engine, run_id: int) -> list[AnnotatedDocument]:
+    """What a run found, in the order of its input, trees rebuilt. Raises StorageError for an unknown run."""
+    task = get_run(engine, run_id).task
+    query = (
+        select(*_DOCUMENT_COLUMNS, RunDocumentRow.windows, RunDocumentRow.paths, RunDocumentRow.notes)
+        .join(RunDocumentRow, RunDocumentRow.document_id == DocumentRow.id)
+        .where(RunDocumentRow.run_id == run_id)
+        .order_by(RunDocumentRow.position, DocumentRow.id)
+    )
+    nodes: defaultdict[int, list[StoredAnnotation]] = defaultdict(list)
+    annotation_query = (
+        select(
+            AnnotationRow.document_id,
+            AnnotationRow.id,
+            AnnotationRow.parent_id,
+            AnnotationRow.type,
+            AnnotationRow.start,
+            AnnotationRow.end,
+            AnnotationRow.text,
+            AnnotationRow.score,
+        )
+        .where(AnnotationRow.run_id == run_id)
+        .order_by(AnnotationRow.document_id, AnnotationRow.position)
+    )
+    # One transaction, so that a document saved meanwhile is seen either with its annotations or not at all.
+    with storage_errors(engine), engine.connect() as connection:
+        rows = connection.execute(query).all()
+        for found in connection.execute(annotation_query):
+            nodes[found.document_id].append(
+                StoredAnnotation(found.id, found.parent_id, found.type, found.start, found.end, found.text, found.score)
+            )
+    return [
+        AnnotatedDocument(
+            document=_document(row),
+            task=task,
+            annotations=unflatten(nodes[row.id]),
+            windows=row.windows,
+            paths=load_paths(row.paths),
+            notes=tuple(row.notes),
+        )
+        for row in rows
+    ]
+
+
+def type_counts(engine: Engine, run_id: int) -> dict[str, int]:
+    """How often each type occurs in a run's findings, children included, most frequent first."""
+    count = func.count()
+    query = (
+        select(AnnotationRow.type, count)
+        .where(AnnotationRow.run_id == run_id)
+        .group_by(AnnotationRow.type)
+        .order_by(count.desc(), AnnotationRow.type)
+    )
+    return {row[0]: row[1] for row in _all(engine, query)}
+
+
+def latest_schemas(engine: Engine, task: str | None = None) -> list[SchemaInfo]:
+    """The newest version of every saved schema, of one task or of all, by name."""
+    newest = select(SchemaRow.name, func.max(SchemaRow.version).label("version")).group_by(SchemaRow.name).subquery()
+    query = (
+        select(*_SCHEMA_COLUMNS)
+        .join(newest, (SchemaRow.name == newest.c.name) & (SchemaRow.version == newest.c.version))
+        .order_by(SchemaRow.name)
+    )
+    if task is not None:
+        query = query.where(SchemaRow.task == task)
+    return [SchemaInfo(**row._mapping) for row in _all(engine, query)]
+
+
+def schema_versions(engine: Engine, name: str) -> list[SchemaInfo]:
+    """Every version of one schema, newest first."""
+    query = select(*_SCHEMA_COLUMNS).where(SchemaRow.name == name).order_by(SchemaRow.version.desc())
+    return [SchemaInfo(**row._mapping) for row in _all(engine, query)]
+
+
+_DOCUMENT_COLUMNS = (
+    DocumentRow.id,
+    DocumentRow.external_id,
+    DocumentRow.name,
+    DocumentRow.text,
+    DocumentRow.text_pair,
+    DocumentRow.inputs,
+    DocumentRow.meta.label("metadata"),
+)
+_SCHEMA_COLUMNS = (
+    SchemaRow.id,
+    SchemaRow.name,
+    SchemaRow.task,
+    SchemaRow.version,
+    SchemaRow.body,
+    SchemaRow.created_at,
+)
+
+
+def _all(engine: Engine, query: Select[*tuple[Any, ...]]) -> Sequence[Row[*tuple[Any, ...]]]:
+    with storage_errors(engine), engine.connect() as connection:
+        return connection.execute(query).all()
+
+
+def _document(row: Row[*tuple[Any, ...]]) -> Document:
+    return build_document(
+        row.text,
+        row.inputs,
+        external_id=row.external_id,
+        name=row.name,
+        text_pair=row.text_pair,
+        metadata=row._mapping["metadata"],
+    )
+
+
+def _matches(search: str) -> list[ColumnElement[bool]]:
+    if not search:
+        return []
+    columns = (DocumentRow.text, DocumentRow.name, DocumentRow.external_id)
+    # autoescape: "%" and "_" in the search mean themselves
+    return [or_(*(column.contains(search, autoescape=True) for column in columns))]
+
+
+def _run_query() -> Select[*tuple[Any, ...]]:
+    annotations = select(func.count()).where(AnnotationRow.run_id == RunRow.id).scalar_subquery()
+    return select(
+        *RunRow.__table__.columns,
+        SchemaRow.name.label("schema_name"),
+        SchemaRow.version.label("schema_version"),
+        annotations.label("annotations"),
+    ).join(SchemaRow, RunRow.schema_id == SchemaRow.id, isouter=True)

@@ -1,0 +1,208 @@
+"""Writes to the database. Each method is one transaction: it happens wholly or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import groupby, islice
+from typing import Any
+
+from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy.orm import Session, sessionmaker
+
+from core.errors import StorageError
+from core.storage.codec import document_inputs, document_sha256, dump_paths, flatten
+from core.storage.database import storage_errors, writing
+from core.storage.tables import AnnotationRow, DocumentRow, RunDocumentRow, RunRow, SchemaRow, utc_now
+from core.types import AnnotatedDocument, Document
+
+# Hashes looked up in one statement; SQLite allows 32,766 bound values.
+LOOKUP = 500
+
+
+class Store:
+    """The only holder of database sessions; safe to share between threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._sessions = sessionmaker(writing(engine))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Session]:
+        with storage_errors(self.engine), self._sessions.begin() as session:
+            yield session
+
+    def add_documents(self, documents: Sequence[Document]) -> list[int]:
+        """Keep `documents`; returns one row id for each, in order.
+
+        A document that is stored already, equal in every field, keeps its row. Equal documents within
+        one call get rows of their own, so that no line of an uploaded table disappears.
+        """
+        hashes = [document_sha256(document) for document in documents]
+        with self._transaction() as session:
+            stored = _rows_by_hash(session, hashes)
+            rows: list[DocumentRow | int] = []
+            for document, sha256 in zip(documents, hashes, strict=True):
+                known = stored[sha256]
+                rows.append(known.pop(0) if known else _document_row(document, sha256))
+            session.add_all(row for row in rows if isinstance(row, DocumentRow))
+            session.flush()
+            return [row if isinstance(row, int) else row.id for row in rows]
+
+    def save_schema(self, name: str, task: str, *, body: Mapping[str, Any]) -> int:
+        """Keep a schema under a name; returns its row id. A new version is made only when it differs from the last."""
+        if not name.strip():
+            raise StorageError("模式名称为空，请填写名称后再保存。")
+        with self._transaction() as session:
+            last = session.scalars(
+                select(SchemaRow).where(SchemaRow.name == name).order_by(SchemaRow.version.desc()).limit(1)
+            ).first()
+            # As text: the analyst's order of types counts as part of the schema.
+            if last is not None and last.task == task and json.dumps(last.body) == json.dumps(body):
+                return last.id
+            version = 1 if last is None else last.version + 1
+            row = SchemaRow(name=name, task=task, version=version, body=dict(body))
+            session.add(row)
+            session.flush()
+            return row.id
+
+    def start_run(
+        self,
+        *,
+        task: str,
+        schema_id: int | None,
+        model: str,
+        revision: str,
+        dtype: str,
+        device: str,
+        threshold: float,
+        total: int,
+    ) -> int:
+        """Open a run over `total` documents; returns its row id."""
+        row = RunRow(
+            task=task,
+            schema_id=schema_id,
+            model=model,
+            revision=revision,
+            dtype=dtype,
+            device=device,
+            threshold=threshold,
+            total=total,
+        )
+        with self._transaction() as session:
+            session.add(row)
+            session.flush()
+            return row.id
+
+    def save_result(
+        self, run_id: int, document_id: int, *, result: AnnotatedDocument, duration_s: float, position: int = 0
+    ) -> None:
+        """Keep what a run found in a document, replacing what it found before.
+
+        `position` is the document's place in the run's input; `queries.load_results` keeps that order.
+        Raises StorageError when the run or the document does not exist.
+        """
+        with self._transaction() as session:
+            old = session.get(RunDocumentRow, (run_id, document_id))
+            new_documents, new_windows = 1, result.windows
+            if old is not None:
+                new_documents, new_windows = 0, result.windows - old.windows
+                session.execute(
+                    delete(RunDocumentRow).where(
+                        RunDocumentRow.run_id == run_id, RunDocumentRow.document_id == document_id
+                    )
+                )
+            session.execute(
+                insert(RunDocumentRow).values(
+                    run_id=run_id,
+                    document_id=document_id,
+                    position=position,
+                    windows=result.windows,
+                    paths=dump_paths(result.paths),
+                    notes=list(result.notes),
+                    duration_s=duration_s,
+                )
+            )
+            _insert_annotations(session, run_id, document_id, result=result)
+            session.execute(
+                update(RunRow)
+                .where(RunRow.id == run_id)
+                .values(done=RunRow.done + new_documents, windows=RunRow.windows + new_windows)
+            )
+
+    def finish_run(self, run_id: int, state: str, *, error: str | None = None) -> None:
+        """Close a run as done, failed or cancelled. Raises StorageError for another state or an unknown run."""
+        with self._transaction() as session:
+            run = session.get(RunRow, run_id)
+            if run is None:
+                raise StorageError(f"没有编号为 {run_id} 的运行记录，它可能已被删除。请刷新列表。")
+            run.state, run.error, run.finished_at = state, error, utc_now()
+
+    def delete_run(self, run_id: int) -> None:
+        """Remove a run with its annotations; its documents stay."""
+        with self._transaction() as session:
+            session.execute(delete(RunRow).where(RunRow.id == run_id))
+
+    def delete_document(self, document_id: int) -> None:
+        """Remove a document and what every run found in it; the runs' totals shrink accordingly."""
+        with self._transaction() as session:
+            found = session.execute(
+                select(RunDocumentRow.run_id, RunDocumentRow.windows).where(RunDocumentRow.document_id == document_id)
+            ).all()
+            session.execute(delete(DocumentRow).where(DocumentRow.id == document_id))
+            for run_id, windows in found:
+                session.execute(
+                    update(RunRow)
+                    .where(RunRow.id == run_id)
+                    .values(total=RunRow.total - 1, done=RunRow.done - 1, windows=RunRow.windows - windows)
+                )
+
+
+def _document_row(document: Document, sha256: str) -> DocumentRow:
+    return DocumentRow(
+        external_id=document.id,
+        name=document.name,
+        text=document.text,
+        text_pair=document.text_pair,
+        inputs=document_inputs(document),
+        meta=dict(document.metadata),
+        sha256=sha256,
+    )
+
+
+def _rows_by_hash(session: Session, hashes: Sequence[str]) -> defaultdict[str, list[int]]:
+    """The ids stored under each hash, oldest first."""
+    rows: defaultdict[str, list[int]] = defaultdict(list)
+    waiting = iter(dict.fromkeys(hashes))
+    while some := list(islice(waiting, LOOKUP)):
+        query = select(DocumentRow.sha256, DocumentRow.id).where(DocumentRow.sha256.in_(some)).order_by(DocumentRow.id)
+        for sha256, row_id in session.execute(query):
+            rows[sha256].append(row_id)
+    return rows
+
+
+def _insert_annotations(session: Session, run_id: int, document_id: int, *, result: AnnotatedDocument) -> None:
+    """Insert level by level: one statement a level, the parents' ids being known by then."""
+    ids: dict[int, int] = {}
+    by_level = sorted(flatten(result.annotations), key=lambda node: node.level)
+    for _, level in groupby(by_level, key=lambda node: node.level):
+        nodes = list(level)
+        rows = [
+            {
+                "run_id": run_id,
+                "document_id": document_id,
+                "parent_id": None if node.parent is None else ids[node.parent],
+                "type": node.annotation.type,
+                "start": node.annotation.start,
+                "end": node.annotation.end,
+                "text": node.annotation.text,
+                "score": node.annotation.score,
+                "position": node.position,
+            }
+            for node in nodes
+        ]
+        statement = insert(AnnotationRow).returning(AnnotationRow.id, sort_by_parameter_order=True)
+        new_ids = session.scalars(statement, rows).all()
+        ids.update(zip((node.position for node in nodes), new_ids, strict=True))

@@ -1,0 +1,153 @@
+"""The database tables. Rows never leave this room: `queries` turns them into frozen records and `core.types`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+RUN_STATES = ("running", "done", "failed", "cancelled")
+
+
+def utc_now() -> datetime:
+    """The present moment, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time; SQLite itself keeps no time zone."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Base(DeclarativeBase):
+    """Parent of all tables; constraints get names so that later migrations can address them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class DocumentRow(Base):
+    """An imported text with what some tasks need besides it."""
+
+    __tablename__ = "documents"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(String(255), index=True)
+    name: Mapped[str] = mapped_column(String(255))
+    text: Mapped[str] = mapped_column(Text)
+    text_pair: Mapped[str | None] = mapped_column(Text)
+    # aspects as strings, candidates and pronouns as [start, end] in code points of `text`
+    inputs: Mapped[dict[str, Any]] = mapped_column(JSON)
+    meta: Mapped[dict[str, str]] = mapped_column("metadata", JSON)
+    # of every content column: a document is stored again only when something in it differs
+    sha256: Mapped[str] = mapped_column(String(64), index=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+
+
+class SchemaRow(Base):
+    """One version of a named schema."""
+
+    __tablename__ = "schemas"
+    __table_args__ = (UniqueConstraint("name", "version"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(255))
+    task: Mapped[str] = mapped_column(String(32), index=True)
+    version: Mapped[int]
+    body: Mapped[Any] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+
+
+class RunRow(Base):
+    """One task asked of a set of documents, with the model and settings that answered."""
+
+    __tablename__ = "runs"
+    __table_args__ = (CheckConstraint("state IN ('running', 'done', 'failed', 'cancelled')", name="state"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    task: Mapped[str] = mapped_column(String(32), index=True)
+    schema_id: Mapped[int | None] = mapped_column(ForeignKey("schemas.id", ondelete="SET NULL"), index=True)
+    model: Mapped[str] = mapped_column(String(512))
+    revision: Mapped[str] = mapped_column(String(255))
+    dtype: Mapped[str] = mapped_column(String(32))
+    device: Mapped[str] = mapped_column(String(64))
+    threshold: Mapped[float] = mapped_column(Float)
+    state: Mapped[str] = mapped_column(String(16), default="running")
+    total: Mapped[int]
+    done: Mapped[int] = mapped_column(default=0)
+    windows: Mapped[int] = mapped_column(default=0)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now, index=True)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    error: Mapped[str | None] = mapped_column(Text)
+
+
+class RunDocumentRow(Base):
+    """What one run says of one document besides its annotations."""
+
+    __tablename__ = "run_documents"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    document_id: Mapped[int] = mapped_column(
+        ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    position: Mapped[int] = mapped_column(default=0)
+    windows: Mapped[int]
+    # the reference's flat form: a list of paths of [type, start, end, text, score, confidence]
+    paths: Mapped[list[list[list[Any]]]] = mapped_column(JSON)
+    notes: Mapped[list[str]] = mapped_column(JSON)
+    duration_s: Mapped[float] = mapped_column(Float)
+
+
+class AnnotationRow(Base):
+    """One node of a document's annotation tree; `position` is its place in depth-first order."""
+
+    __tablename__ = "annotations"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["run_id", "document_id"], ["run_documents.run_id", "run_documents.document_id"], ondelete="CASCADE"
+        ),
+        Index(None, "run_id", "document_id", "position"),
+        Index(None, "run_id", "type"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int]
+    document_id: Mapped[int]
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("annotations.id", ondelete="CASCADE"), index=True)
+    type: Mapped[str] = mapped_column(Text)
+    start: Mapped[int | None]
+    end: Mapped[int | None]
+    text: Mapped[str] = mapped_column(Text)
+    score: Mapped[float] = mapped_column(Float)
+    position: Mapped[int]

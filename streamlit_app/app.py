@@ -1,0 +1,60 @@
+"""Entry of the dashboard: `streamlit run streamlit_app/app.py`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# `streamlit run` puts only this file's folder on the path; `core` and `streamlit_app` live one above.
+sys.path[:0] = [root] if (root := str(Path(__file__).resolve().parent.parent)) not in sys.path else []
+
+import streamlit as st  # noqa: E402
+
+from streamlit_app.components.sidebar import language_switch, status_line  # noqa: E402
+from streamlit_app.i18n import t  # noqa: E402
+from streamlit_app.resources import application  # noqa: E402
+
+PAGES = {
+    "nav.analysis": {
+        "overview": "dashboard",
+        "entities": "label",
+        "relations": "hub",
+        "events": "bolt",
+        "aspects": "rate_review",
+        "aspect_sentiment": "thumbs_up_down",
+        "sentiment": "sentiment_satisfied",
+        "classification": "category",
+        "hierarchy": "account_tree",
+        "matching": "compare_arrows",
+        "coreference": "link",
+        "reading": "quiz",
+    },
+    "nav.data": {"documents": "folder_open", "runs": "history", "schemas": "schema"},
+    "nav.system": {"gpu": "memory", "settings": "settings"},
+}
+
+st.set_page_config(page_title=t("app.title"), page_icon=":material/find_in_page:", layout="wide")
+
+page = st.navigation(
+    {
+        t(group): [
+            st.Page(
+                f"../pages/{name}.py",
+                title=t(f"page.{name}"),
+                icon=f":material/{icon}:",
+                help=t(f"page.{name}.intro"),
+                default=name == "overview",
+            )
+            for name, icon in names.items()
+        ]
+        for group, names in PAGES.items()
+    },
+    expanded=True,
+)
+
+app = application()
+with st.sidebar:
+    status_line(app)
+    language_switch()
+
+page.run()

@@ -1,0 +1,13 @@
+"""The title of a page and one sentence of what it does."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from streamlit_app.i18n import t
+
+
+def heading(page: str) -> None:
+    """Draw the title and the sentence of `page`."""
+    st.header(t(f"page.{page}"), anchor=False)
+    st.caption(t(f"page.{page}.intro"))
