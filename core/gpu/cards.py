@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from core.gpu import nvml
@@ -12,6 +12,7 @@ from core.gpu.nvml import Driver, NvmlFailure
 from core.gpu.records import THROTTLE_REASONS, GpuProcess, GpuSnapshot, TorchMemory
 from core.gpu.torch_view import bare_uuid
 
+TORCH_UNREADABLE = "PyTorch 的显存读数失败，通常因为此前发生过 CUDA 错误：请重启服务"
 _FIELDS = frozenset(field.name for field in fields(GpuSnapshot))
 
 
@@ -41,8 +42,11 @@ class _Reading:
             self.missing.pop(name, None)
 
 
-def read_cards(driver: Driver, torch: Mapping[str, TorchMemory]) -> tuple[GpuSnapshot, ...]:
-    """Every card, or in MIG mode every instance. `torch` is keyed by bare UUID. Raises NvmlFailure when NVML is gone."""
+def read_cards(driver: Driver, torch: Mapping[str, TorchMemory] | None) -> tuple[GpuSnapshot, ...]:
+    """Every card, or in MIG mode every instance.
+
+    `torch` is keyed by bare UUID; None when PyTorch could not be read. Raises NvmlFailure when NVML is gone.
+    """
     cards: list[GpuSnapshot] = []
     for index in range(int(driver.query("nvmlDeviceGetCount"))):
         try:
@@ -80,7 +84,7 @@ def _read_card(
     index: int,
     handle: Any,
     *,
-    torch: Mapping[str, TorchMemory],
+    torch: Mapping[str, TorchMemory] | None,
     instance: tuple[int, Any] | None = None,
     of: int = 0,
 ) -> GpuSnapshot:
@@ -105,11 +109,14 @@ def _read_card(
     keep("mig_enabled", None if mig is None else mig[0] == 1)
     keep("mig_instance", instance[0] if instance else None)
 
-    own_torch = torch.get(bare_uuid(reading.values["uuid"] or ""))
+    readings = torch or {}
+    own_torch = readings.get(bare_uuid(reading.values["uuid"] or ""))
     if own_torch is None and instance and of == 1:
         # Some drivers give PyTorch the UUID of the whole card: with one visible instance that is no doubt.
-        own_torch = torch.get(bare_uuid(ask("parent_uuid", "nvmlDeviceGetUUID", handle) or ""))
-    _read_processes(reading, part, own_torch)
+        own_torch = readings.get(bare_uuid(ask("parent_uuid", "nvmlDeviceGetUUID", handle) or ""))
+    if torch is None:
+        reading.missing["torch"] = TORCH_UNREADABLE
+    _read_processes(reading, part, in_use=torch is None or own_torch is not None)
     return GpuSnapshot(
         index=index,
         torch=own_torch,
@@ -172,8 +179,8 @@ def decode_throttle(bits: int | None) -> tuple[str, ...] | None:
     return None if bits is None else tuple(name for bit, name in THROTTLE_REASONS.items() if bits & bit)
 
 
-def _read_processes(reading: _Reading, handle: Any, torch: TorchMemory | None) -> None:
-    """Who is on the card, and how much of it is ours (see GpuSnapshot.own_source)."""
+def _read_processes(reading: _Reading, handle: Any, *, in_use: bool) -> None:
+    """Who is on the card, and how much of it is ours (see GpuSnapshot.own_source); `in_use`: by PyTorch here."""
     found: dict[int, GpuProcess] = {}
     answered = False
     for function in ("nvmlDeviceGetComputeRunningProcesses", "nvmlDeviceGetGraphicsRunningProcesses"):
@@ -182,20 +189,22 @@ def _read_processes(reading: _Reading, handle: Any, torch: TorchMemory | None) -
         for process in listed or ():
             if process.pid not in found:
                 found[process.pid] = _process(reading, process)
+
+    if not in_use:
+        # Nothing but PyTorch uses CUDA in this process; a number like ours in the list is the host's, not ours.
+        source, ours = "none", None
+    elif os.getpid() in found:
+        source, ours = "pid", os.getpid()
+    elif len(found) == 1:
+        source, ours = "only", next(iter(found))
+    else:
+        source, ours = "hidden", None
+    if ours is not None:
+        found[ours] = replace(found[ours], own=True)
     processes = tuple(sorted(found.values(), key=lambda process: -(process.memory_bytes or 0)))
     reading.keep("processes", processes if answered else None)
-
-    own = next((process for process in processes if process.own), None)
-    if own is None and torch is None:
-        source, own_bytes = "none", 0  # CUDA is not in use in this process
-    elif own is not None:
-        source, own_bytes = "pid", own.memory_bytes
-    elif len(processes) == 1:
-        source, own_bytes = "only", processes[0].memory_bytes
-    else:
-        source, own_bytes = "hidden", None
     reading.keep("own_source", source)
-    reading.keep("own_bytes", own_bytes)
+    reading.keep("own_bytes", 0 if source == "none" else found[ours].memory_bytes if ours is not None else None)
 
 
 def _process(reading: _Reading, process: Any) -> GpuProcess:
@@ -205,5 +214,4 @@ def _process(reading: _Reading, process: Any) -> GpuProcess:
         pid=int(process.pid),
         name=os.path.basename(path.split(" ")[0]),
         memory_bytes=None if memory is None else int(memory),
-        own=process.pid == os.getpid(),
     )

@@ -10,7 +10,7 @@ from dataclasses import replace
 from core.gpu.cards import read_cards
 from core.gpu.host import read_host
 from core.gpu.nvml import Driver, NvmlDriver, NvmlFailure
-from core.gpu.records import Event, GpuSnapshot, Sample
+from core.gpu.records import Event, GpuSnapshot, Sample, TorchMemory
 from core.gpu.torch_view import torch_memory
 
 EVENTS_KEPT = 200
@@ -81,11 +81,13 @@ class GpuMonitor:
             if not self._opened:
                 self._driver.query("nvmlInit")
                 self._opened = True
-            cards = read_cards(self._driver, torch_memory())
+            cards = read_cards(self._driver, _torch_memory())
         except NvmlFailure as failure:
             # Begin again next time: the driver may come back.
             self._shut()
             return (), failure.reason
+        except Exception as error:  # a sampler that died would leave an old reading on the screen for ever
+            return (), f"读取 GPU 时出错（{type(error).__name__}：{error}）：请把这句话连同驱动版本反馈给维护者"
         return cards, None if cards else NO_CARD
 
     def _shut(self) -> None:
@@ -95,3 +97,11 @@ class GpuMonitor:
                 self._driver.query("nvmlShutdown")
             except NvmlFailure:
                 return  # the driver is gone already; there is nothing left to release
+
+
+def _torch_memory() -> dict[str, TorchMemory] | None:
+    """PyTorch's memory, None when CUDA refuses to answer (for instance after a device fault)."""
+    try:
+        return torch_memory()
+    except RuntimeError:
+        return None

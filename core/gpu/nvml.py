@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 LIBRARY_MISSING = -1  # our own code: the Python package itself is not installed
-NOT_SUPPORTED, LOST = 3, 15
+NOT_SUPPORTED, FUNCTION_MISSING, LOST = 3, 13, 15
 
 MEMORY_V2 = 0x02000028  # nvmlMemory_v2: reports the driver's own memory apart from what is used
 SENSOR_GPU, THRESHOLD_SLOWDOWN = 0, 1
@@ -58,3 +58,5 @@ class NvmlDriver:
             return getattr(pynvml, function)(*arguments)
         except pynvml.NVMLError as error:
             raise NvmlFailure(int(error.value)) from error
+        except AttributeError:  # an older Python package does not know this function
+            raise NvmlFailure(FUNCTION_MISSING) from None

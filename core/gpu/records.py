@@ -30,7 +30,7 @@ class GpuProcess:
     pid: int
     name: str
     memory_bytes: int | None
-    own: bool
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)

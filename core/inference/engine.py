@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import torch
@@ -23,14 +24,30 @@ ACTIVE_DOCUMENTS = {"cpu": 32, "cuda": 512}
 """How many documents are read side by side: enough to fill batches, few enough that progress is seen."""
 
 
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A document and what to look for in it."""
+
+    document: Document
+    task: Task
+    schema: Schema
+
+
 class Engine:
     """Owns a loaded model; safe to share between threads, which take turns batch by batch."""
 
-    def __init__(self, checkpoint: Checkpoint, *, limits: Limits | None = None, batch_tokens: int = 8192) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        limits: Limits | None = None,
+        batch_tokens: int = 8192,
+        lock: threading.Lock | None = None,
+    ) -> None:
         self.checkpoint = checkpoint
         self.limits = limits or Limits()
         self.batch_tokens = batch_tokens
-        self.lock = threading.Lock()
+        self.lock = lock or threading.Lock()
         self.pieces = PieceEncoder(checkpoint.tokenizer)
 
     def check(self, schema: Schema) -> None:
@@ -43,57 +60,55 @@ class Engine:
 
     def annotate(
         self,
-        items: Iterable[tuple[Document, Schema]],
-        task: Task,
+        items: Iterable[Item],
         *,
         threshold: float | None = None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Iterator[tuple[int, AnnotatedDocument]]:
-        """Annotate documents, each with its schema; yields (index in `items`, result) as documents finish.
+        """Annotate documents, each with its own schema and task; yields (index in `items`, result) as they finish.
 
         A document that cannot be read yields a result with `error`; the others go on. Raises Cancelled between
         batches once `cancelled()` is true.
         """
         limits = self.limits if threshold is None else _with_threshold(self.limits, threshold)
         waiting = enumerate(items)
-        active: dict[int, tuple[Document, DocumentRun, list[Prompt]]] = {}
+        active: dict[int, tuple[Item, DocumentRun, list[Prompt]]] = {}
         room = ACTIVE_DOCUMENTS.get(self.checkpoint.device.type, 32)
         while True:
-            for index, (document, schema) in islice(waiting, room - len(active)):
-                run = self._document(document, schema, task, limits)
-                yield from self._advance(active, index, document, run, None, task)
+            for index, item in islice(waiting, room - len(active)):
+                yield from self._advance(active, index, item, self._document(item, limits), None)
             if not active:
                 return
             prompts = [prompt for _, _, needed in active.values() for prompt in needed]
             fired = iter(self._forward(prompts, limits.threshold, cancelled))
-            for index, (document, run, needed) in list(active.items()):
-                yield from self._advance(active, index, document, run, list(islice(fired, len(needed))), task)
+            for index, (item, run, needed) in list(active.items()):
+                yield from self._advance(active, index, item, run, list(islice(fired, len(needed))))
 
     def _advance(
         self,
-        active: dict[int, tuple[Document, DocumentRun, list[Prompt]]],
+        active: dict[int, tuple[Item, DocumentRun, list[Prompt]]],
         index: int,
-        document: Document,
+        item: Item,
         run: DocumentRun,
         fired: list[Fired] | None,
-        task: Task,
     ) -> Iterator[tuple[int, AnnotatedDocument]]:
         """Take one document to its next prompts or to its end."""
         try:
-            active[index] = (document, run, run.send(fired))  # type: ignore[arg-type]
+            active[index] = (item, run, run.send(fired))  # type: ignore[arg-type]
             return
         except StopIteration as stop:
             result = stop.value
         except RexError as error:
-            result = AnnotatedDocument(document, task.name, (), error=str(error))
+            result = AnnotatedDocument(item.document, item.task.name, (), error=str(error))
         active.pop(index, None)
         yield index, result
 
-    def _document(self, document: Document, schema: Schema, task: Task, limits: Limits) -> DocumentRun:
+    def _document(self, item: Item, limits: Limits) -> DocumentRun:
+        document = item.document
         if not document.text.strip():
             what = f"文档 {document.id} 没有文字" if document.id else "正文为空"
             raise InputError(f"{what}：请输入要分析的内容")
-        steps = task.plan(document, schema)
+        steps = item.task.plan(document, item.schema)
         answers: list[Answer] | None = None
         while True:
             try:
@@ -104,7 +119,7 @@ class Engine:
             answers = yield from _side_by_side([read(request, self.pieces, limits) for request in requests])
         return AnnotatedDocument(
             document=document,
-            task=task.name,
+            task=item.task.name,
             annotations=finding.annotations,
             windows=max((answer.windows for answer in finding.answers), default=1),
             paths=tuple(path for answer in finding.answers for path in answer.paths),
@@ -137,7 +152,7 @@ class Engine:
 def _with_threshold(limits: Limits, threshold: float) -> Limits:
     if not 0.0 <= threshold < 1.0:
         raise InputError(f"阈值 {threshold} 无效：请取 0 到 1 之间（不含 1）的数")
-    return Limits(limits.max_length, limits.stride, limits.max_hint_length, threshold)
+    return replace(limits, threshold=threshold)
 
 
 def _side_by_side(

@@ -151,10 +151,13 @@ def load_checkpoint(
     dtype: str = "auto",
     revision: str = "master",
     download_dir: Path = Path("data/cache/models"),
+    threads: int = 0,
 ) -> Checkpoint:
-    """Load a checkpoint once, straight to its device and dtype."""
+    """Load a checkpoint once, straight to its device and dtype; `threads` above 0 sets torch's CPU threads."""
     start = time.perf_counter()
     target, precision = resolve_device(device), resolve_dtype(dtype)
+    if threads > 0:
+        torch.set_num_threads(threads)
     directory = locate(source, revision=revision, download_dir=download_dir)
     config = RexConfig.from_file(directory / "config.json")
     tokenizer = RexTokenizer.from_directory(directory)

@@ -135,18 +135,20 @@ def select(
 ) -> Vocabulary:
     """`build_vocabulary` for texts that are counted already."""
     basic = set(gb2312(1) + gb2312(2))
-    table = {key: forms for key, forms in (simplified or {}).items() if key not in basic}
+    # A character of GB2312 that is in use in simplified text too (乾, 著) is one of its own forms and stays as it is.
+    table = {key: forms for key, forms in (simplified or {}).items() if not (key in basic and key in forms)}
     folded: Counter[str] = Counter()
     for character, number in counts.characters.items():
         folded[_best_form(table.get(character, ()), basic) or character] += number
 
     han = [character for character in folded if is_han(character) and character not in basic]
-    emoji = [character for character in folded if is_emoji(character)]
     symbols = [c for c in folded if not is_han(c) and not is_emoji(c) and c not in string.digits]
-    punctuation = list(dict.fromkeys(c for c in normalizer().normalize_str(PUNCTUATION) if c not in string.whitespace))
-    punctuation = [c for c in punctuation if c not in string.ascii_letters]
+    punctuation = list(dict.fromkeys(c for c in normalizer().normalize_str(PUNCTUATION)))
+    punctuation = [c for c in punctuation if c not in string.ascii_letters and not c.isspace()]
 
-    chosen_han = basic | set(_most(han, folded, limit=HAN_LIMIT - len(basic), least=HAN_MIN_COUNT))
+    emoji = [c for c in folded if is_emoji(c) and c not in punctuation]
+
+    chosen_han = basic.difference(table) | set(_most(han, folded, limit=HAN_LIMIT - len(basic), least=HAN_MIN_COUNT))
     chosen_symbols = _most(
         [c for c in symbols if c not in punctuation], folded, limit=SYMBOL_LIMIT, least=SYMBOL_MIN_COUNT
     )

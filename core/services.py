@@ -1,0 +1,234 @@
+"""Everything the product can do, one function each. Screens and the command line call these and nothing deeper."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine as Database
+
+from core import exporters, readers
+from core.config import Settings
+from core.errors import InputError
+from core.gpu.flush import FlushReport, flush
+from core.gpu.monitor import GpuMonitor
+from core.inference.engine import Engine, Item
+from core.inference.recursion import Limits
+from core.jobs.runner import Job, JobRunner
+from core.model.checkpoint import load_checkpoint
+from core.schemas.schema import Schema, parse_schema
+from core.storage import queries
+from core.storage.store import Store
+from core.tasks import find_task, schema_for
+from core.types import AnnotatedDocument, Document
+
+
+class Application:
+    """The running product: settings, database, monitor, background jobs, and the model, loaded on first use."""
+
+    def __init__(self, settings: Settings, *, database: Database, monitor: GpuMonitor) -> None:
+        self.settings = settings
+        self.database = database
+        self.store = Store(database)
+        self.monitor = monitor
+        self.runner = JobRunner()
+        self.model_lock = threading.Lock()
+        self._engine: Engine | None = None
+        self._loading = threading.Lock()
+
+    @property
+    def engine(self) -> Engine:
+        """The inference engine; the first caller loads the model, the others wait for it."""
+        with self._loading:
+            if self._engine is None:
+                settings = self.settings
+                checkpoint = load_checkpoint(
+                    settings.model,
+                    device=settings.device,
+                    dtype=settings.dtype,
+                    revision=settings.model_revision,
+                    download_dir=settings.download_dir,
+                    threads=settings.cpu_threads,
+                )
+                limits = Limits(settings.max_length, settings.stride, settings.max_hint_length, settings.threshold)
+                self._engine = Engine(
+                    checkpoint, limits=limits, batch_tokens=settings.batch_tokens, lock=self.model_lock
+                )
+                self.monitor.mark("model", f"已加载 {checkpoint.name}")
+            return self._engine
+
+    @property
+    def loaded_engine(self) -> Engine | None:
+        """The engine if the model is already loaded."""
+        return self._engine
+
+    def close(self) -> None:
+        """Stop jobs and sampling and close the database."""
+        self.runner.close()
+        self.monitor.close()
+        self.database.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """What is known of the model; fields that need the loaded model are None before the first use."""
+
+    name: str
+    loaded: bool
+    device: str | None = None
+    dtype: str | None = None
+    parameters: int | None = None
+    load_s: float | None = None
+    revision: str | None = None
+
+
+def model_status(app: Application) -> ModelStatus:
+    """The model in use, without loading it."""
+    engine = app.loaded_engine
+    if engine is None:
+        source = app.settings.model
+        return ModelStatus(Path(source).name if Path(source).is_dir() else source, loaded=False)
+    checkpoint = engine.checkpoint
+    return ModelStatus(
+        name=checkpoint.name,
+        loaded=True,
+        device=str(checkpoint.device),
+        dtype=str(checkpoint.dtype).removeprefix("torch."),
+        parameters=checkpoint.parameters,
+        load_s=checkpoint.load_s,
+        revision=checkpoint.revision,
+    )
+
+
+def make_items(documents: Sequence[Document], *, task: str, schema: Any = None) -> list[Item]:
+    """Documents with one task and schema (anything `parse_schema` reads, or None for the task's own)."""
+    chosen = find_task(task)
+    asked = schema_for(chosen, None if schema is None else parse_schema(schema))
+    return [Item(document, chosen, asked) for document in documents]
+
+
+def annotate_items(
+    app: Application, items: Sequence[Item], *, threshold: float | None = None
+) -> list[AnnotatedDocument]:
+    """Annotate and wait; results in the order of the items."""
+    results: list[AnnotatedDocument | None] = [None] * len(items)
+    for index, result in app.engine.annotate(items, threshold=threshold):
+        results[index] = result
+    return [result for result in results if result is not None]
+
+
+def annotate(
+    app: Application, documents: Sequence[Document], *, task: str, schema: Any = None, threshold: float | None = None
+) -> list[AnnotatedDocument]:
+    """Annotate documents with one schema and wait. Raises SchemaError or InputError when nothing can be asked."""
+    items = make_items(documents, task=task, schema=schema)
+    if items:
+        app.engine.check(items[0].schema)
+    return annotate_items(app, items, threshold=threshold)
+
+
+def start_job(
+    app: Application,
+    documents: Sequence[Document],
+    *,
+    task: str,
+    schema: Any = None,
+    schema_name: str | None = None,
+    threshold: float | None = None,
+) -> Job:
+    """Annotate in the background, storing every document as it finishes, so that nothing done is lost on cancel.
+
+    Raises SchemaError or InputError at once when the schema cannot be asked or there is no document.
+    """
+    items = make_items(documents, task=task, schema=schema)
+    if not items:
+        raise InputError("没有可分析的文档：请输入正文或上传文件")
+    app.engine.check(items[0].schema)
+    return _start(app, items, threshold=threshold, schema_name=schema_name)
+
+
+def start_overview(
+    app: Application, document: Document, *, schemas: Mapping[str, Any], threshold: float | None = None
+) -> Job:
+    """Read one document with several tasks in shared batches; one result a task, in the order of `schemas`."""
+    items = [make_items([document], task=task, schema=schema)[0] for task, schema in schemas.items()]
+    return _start(app, items, threshold=threshold, schema_name=None)
+
+
+def _start(app: Application, items: Sequence[Item], *, threshold: float | None, schema_name: str | None) -> Job:
+    """One stored run for each task among the items, all in one job."""
+    status = model_status(app)
+    by_task: dict[str, list[int]] = {}
+    for index, item in enumerate(items):
+        by_task.setdefault(item.task.name, []).append(index)
+
+    def work(job: Job) -> Iterator[tuple[int, AnnotatedDocument]]:
+        runs: dict[str, int] = {}
+        rows = app.store.add_documents([item.document for item in items])
+        limit = app.settings.threshold if threshold is None else threshold
+        for task, members in by_task.items():
+            body = items[members[0]].schema.to_dict()
+            name = schema_name or find_task(task).title_zh
+            runs[task] = app.store.start_run(
+                task=task,
+                schema_id=app.store.save_schema(name, task, body=body) if body else None,
+                model=status.name,
+                revision=status.revision or "",
+                dtype=status.dtype or "",
+                device=status.device or "",
+                threshold=limit,
+                total=len(members),
+            )
+        job.run_ids = tuple(runs.values())
+        last = time.perf_counter()
+        for index, result in app.engine.annotate(items, threshold=threshold, cancelled=lambda: job.cancelled):
+            now = time.perf_counter()
+            app.store.save_result(
+                runs[result.task], rows[index], result=result, duration_s=now - last, position=index
+            )
+            last = now
+            yield index, result
+
+    def closed(job: Job) -> None:
+        for run_id in job.run_ids:
+            app.store.finish_run(run_id, job.state, error=job.error)
+
+    return app.runner.start(len(items), work, closed=closed)
+
+
+def get_job(app: Application, job_id: str) -> Job | None:
+    """A job started in this process, None when it is unknown."""
+    return app.runner.get(job_id)
+
+
+def import_file(app: Application, name: str, data: bytes, **options: Any) -> readers.ReadReport:
+    """Read an uploaded file into documents; see `core.readers.read` for the options."""
+    del app  # reading needs no state; the argument keeps all services alike
+    return readers.read(name, data, **options)
+
+
+def export(results: Sequence[AnnotatedDocument], format: str) -> exporters.Export:
+    """Results as a file: csv, jsonl or rex."""
+    return exporters.write(results, format)
+
+
+def load_run(app: Application, run_id: int) -> list[AnnotatedDocument]:
+    """The stored results of a run, in the order of its input."""
+    return queries.load_results(app.database, run_id)
+
+
+def save_schema(app: Application, name: str, *, task: str, schema: Any) -> int:
+    """Keep a schema under a name; a new version only when it changed. Returns its row id."""
+    parsed: Schema = parse_schema(schema)
+    return app.store.save_schema(name, task, body=parsed.to_dict())
+
+
+def flush_memory(app: Application) -> FlushReport:
+    """Give cached memory back between two batches, and say what that changed."""
+    report = flush(app.model_lock)
+    app.monitor.mark("flush", "手动释放缓存")
+    return report

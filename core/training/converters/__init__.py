@@ -1,0 +1,1 @@
+"""Published labelled sets, each turned into RexUniNLU records: one small module per family."""

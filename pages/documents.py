@@ -1,0 +1,74 @@
+"""Stored documents: search, read, bring in new ones, delete."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from core.errors import RexError
+from core.storage import queries
+from streamlit_app.components.annotation_table import table
+from streamlit_app.components.cards import quote
+from streamlit_app.components.document_upload import document_upload
+from streamlit_app.components.heading import heading
+from streamlit_app.components.messages import plain, show_error
+from streamlit_app.i18n import t
+from streamlit_app.resources import application
+
+PAGE = 25
+
+heading("documents")
+app = application()
+
+with st.expander(t("documents.import"), icon=":material/upload_file:"):
+    new = document_upload("documents")
+    if st.button(t("documents.save", count=len(new)), key="documents-save", type="primary", disabled=not new):
+        try:
+            app.store.add_documents(new)
+            st.success(t("documents.saved", count=len(new)), icon=":material/check:")
+        except RexError as error:
+            show_error(error)
+
+search = st.text_input(
+    t("documents.search"), key="documents-search", type="search", placeholder=t("documents.search.example"), live=True
+)
+count = queries.count_documents(app.database, search)
+if not count:
+    st.info(t("documents.none" if search else "documents.empty"), icon=":material/lightbulb:")
+    st.stop()
+
+pages = -(-count // PAGE)
+number = st.pagination(pages, key="documents-page") if pages > 1 else 1
+found = queries.list_documents(app.database, search, limit=PAGE, offset=(number - 1) * PAGE)
+st.caption(t("documents.count", count=count))
+frame = pd.DataFrame(
+    {
+        "number": one.id,
+        "document": one.external_id,
+        "name": one.name,
+        "text": one.preview,
+        "characters": one.characters,
+        "runs": one.runs,
+        "created": one.created_at.astimezone(),
+    }
+    for one in found
+)
+table(frame, key="documents-table")
+
+chosen = st.selectbox(
+    t("documents.open"),
+    found,
+    index=None,
+    format_func=lambda one: f"{one.id} · {one.preview[:40]}",
+    key="documents-open",
+)
+if chosen is not None:
+    document = queries.get_document(app.database, chosen.id)
+    quote(document.text)
+    if document.text_pair:
+        quote(document.text_pair)
+    if document.metadata:
+        st.caption("  \n".join(plain(f"{name}：{value}") for name, value in document.metadata.items()))
+    if st.button(t("documents.delete"), key=f"documents-delete-{chosen.id}", icon=":material/delete:"):
+        app.store.delete_document(chosen.id)
+        st.rerun()

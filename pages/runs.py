@@ -1,0 +1,70 @@
+"""Runs of the past: what ran with which model and schema, and its results again."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from core import services
+from core.errors import RexError
+from core.storage import queries
+from core.tasks import TASKS
+from streamlit_app.components.annotation_table import table
+from streamlit_app.components.heading import heading
+from streamlit_app.components.messages import plain, show_error
+from streamlit_app.components.results import results
+from streamlit_app.i18n import t, title
+from streamlit_app.resources import application
+
+PAGE = 25
+
+heading("runs")
+app = application()
+count = queries.count_runs(app.database)
+if not count:
+    st.info(t("runs.empty"), icon=":material/lightbulb:")
+    st.stop()
+
+pages = -(-count // PAGE)
+number = st.pagination(pages, key="runs-page") if pages > 1 else 1
+runs = queries.list_runs(app.database, limit=PAGE, offset=(number - 1) * PAGE)
+frame = pd.DataFrame(
+    {
+        "run": run.id,
+        "task": title(TASKS[run.task].title_zh, TASKS[run.task].title_en) if run.task in TASKS else run.task,
+        "schema": f"{run.schema_name} v{run.schema_version}" if run.schema_name else "",
+        "state": t(f"state.{run.state}"),
+        "documents": f"{run.done}/{run.total}",
+        "findings": run.annotations,
+        "threshold": run.threshold,
+        "model": run.model,
+        "device": f"{run.device} {run.dtype}",
+        "started": run.started_at.astimezone(),
+        "seconds": (run.finished_at - run.started_at).total_seconds() if run.finished_at else None,
+    }
+    for run in runs
+)
+table(frame, key="runs-table")
+
+chosen = st.selectbox(
+    t("runs.open"),
+    runs,
+    index=None,
+    format_func=lambda run: t("runs.label", id=run.id, task=title(TASKS[run.task].title_zh, TASKS[run.task].title_en)),
+    key="runs-open",
+)
+if chosen is not None:
+    if chosen.error:
+        st.error(plain(chosen.error), icon=":material/error:")
+    try:
+        found = services.load_run(app, chosen.id)
+    except RexError as error:
+        show_error(error)
+        st.stop()
+    if found:
+        results(found, name=f"{chosen.task}-{chosen.id}", key=f"run-{chosen.id}")
+    else:
+        st.info(t("results.nothing"), icon=":material/search_off:")
+    if st.button(t("runs.delete"), key=f"run-{chosen.id}-delete", icon=":material/delete:", help=t("runs.delete.help")):
+        app.store.delete_run(chosen.id)
+        st.rerun()

@@ -1,0 +1,39 @@
+"""The settings in force, where each comes from, and what it means."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from core import services
+from core.config import Settings
+from streamlit_app.components.annotation_table import table
+from streamlit_app.components.heading import heading
+from streamlit_app.components.messages import plain
+from streamlit_app.i18n import t
+from streamlit_app.resources import application
+
+heading("settings")
+app = application()
+status = services.model_status(app)
+cells = {
+    "settings.model": status.name,
+    "settings.device": f"{status.device} · {status.dtype}",
+    "settings.parameters": "—" if not status.parameters else f"{status.parameters / 1e6:.1f} M",
+    "settings.load": "—" if not status.load_seconds else f"{status.load_seconds:.1f} s",
+}
+for column, (label, value) in zip(st.columns(len(cells)), cells.items(), strict=True):
+    column.metric(t(label), plain(str(value)), border=True)
+
+frame = pd.DataFrame(
+    {
+        "setting": name,
+        "value": str(getattr(app.settings, name)),
+        "variable": f"REX_{name.upper()}",
+        "default": str(field.default),
+        "meaning": t(f"settings.meaning.{name}"),
+    }
+    for name, field in Settings.model_fields.items()
+)
+table(frame, key="settings-table")
+st.caption(t("settings.how"))

@@ -1,0 +1,29 @@
+"""Results as files: the bytes are made when the button is pressed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core import services
+from core.types import AnnotatedDocument
+from streamlit_app.i18n import t
+
+FORMATS = {"csv": "text/csv", "jsonl": "application/jsonl", "rex": "application/jsonl"}
+
+
+def downloads(results: Sequence[AnnotatedDocument], *, name: str, key: str) -> None:
+    """A button for each format of export; `name` is the beginning of the file's name."""
+    with st.container(horizontal=True, gap="small"):
+        for form, mime in FORMATS.items():
+            st.download_button(
+                t(f"download.{form}"),
+                data=lambda form=form: services.export(results, form).data,
+                file_name=f"{name}{'-rex' if form == 'rex' else ''}.{'csv' if form == 'csv' else 'jsonl'}",
+                mime=mime,
+                icon=":material/download:",
+                key=f"{key}-download-{form}",
+                help=t(f"download.{form}.help"),
+                on_click="ignore",
+            )

@@ -1,0 +1,76 @@
+"""Annotation trees as the flat rows that tables and pictures need. Pure; no drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from core.types import AnnotatedDocument, Annotation
+
+POSITIVE, NEGATIVE, NEUTRAL = "positive", "negative", "neutral"
+_POLARITY = {
+    POSITIVE: ("正向", "正面", "积极", "好评", "褒义", "满意"),
+    NEGATIVE: ("负向", "负面", "消极", "差评", "贬义", "不满"),
+    NEUTRAL: ("中性", "中立", "一般"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An annotation with the chain of annotations above it."""
+
+    annotation: Annotation
+    above: tuple[Annotation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Triple:
+    """Subject, relation, object; `score` is the relation's."""
+
+    subject: Annotation
+    relation: str
+    object: Annotation
+
+
+def walk(annotations: Iterable[Annotation], above: tuple[Annotation, ...] = ()) -> Iterator[Node]:
+    """Every annotation of the trees, parents first."""
+    for annotation in annotations:
+        yield Node(annotation, above)
+        yield from walk(annotation.children, (*above, annotation))
+
+
+def triples(document: AnnotatedDocument) -> list[Triple]:
+    """Every annotation below another one, as a relation between the two."""
+    return [
+        Triple(node.above[-1], base_name(node.annotation.type), node.annotation)
+        for node in walk(document.annotations)
+        if node.above
+    ]
+
+
+def base_name(name: str) -> str:
+    """A type's name without the note in brackets behind it: `配偶(人物)` → `配偶`."""
+    for bracket in "(（":
+        head, found, _ = name.rpartition(bracket)
+        if found and head and name[-1] in ")）":
+            return head
+    return name
+
+
+def label_name(name: str) -> str:
+    """A fixed label without its question: `文本匹配：相似` → `相似`."""
+    return name.rpartition("：")[2]
+
+
+def polarity(name: str) -> str | None:
+    """Which way a sentiment type points, by its name; None when it does not say."""
+    return next((which for which, words in _POLARITY.items() if name.startswith(words)), None)
+
+
+def class_paths(annotations: Iterable[Annotation]) -> list[tuple[tuple[str, ...], float]]:
+    """Class trees as paths from the root to each deepest class, with their scores."""
+    return [
+        ((*(one.type for one in node.above), node.annotation.type), node.annotation.score)
+        for node in walk(annotations)
+        if not node.annotation.children
+    ]

@@ -1,0 +1,66 @@
+"""Choosing a preset fills the schema and, unless the user wrote a text of their own, the text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from core.schemas.presets import Preset, list_presets
+from core.storage import queries
+from core.types import Document
+from streamlit_app.components.schema_editor import put_schema
+from streamlit_app.i18n import t, title
+from streamlit_app.resources import application
+
+SAVED = "saved:"
+
+
+def preset_picker(task: str) -> None:
+    """Draw the choice of presets and saved schemas of `task`; the first preset is in force on the first visit."""
+    presets = {preset.name: preset for preset in list_presets(task)}
+    saved = {SAVED + info.name: info for info in queries.latest_schemas(application().database, task)}
+    key = f"{task}-preset"
+    if st.session_state.get(key) not in presets and st.session_state.get(key) not in saved:
+        st.session_state[key] = next(iter(presets))
+        load_preset(task)
+    st.selectbox(
+        t("preset.pick"),
+        [*presets, *saved],
+        format_func=lambda name: _label(name, presets),
+        key=key,
+        on_change=load_preset,
+        args=(task,),
+        help=t("preset.help"),
+        persist_state="session",
+    )
+
+
+def load_preset(task: str) -> None:
+    """Put the chosen preset's (or saved schema's) schema and sample into the inputs of `task`."""
+    name = st.session_state[f"{task}-preset"]
+    if name.startswith(SAVED):
+        put_schema(task, queries.schema_versions(application().database, name.removeprefix(SAVED))[0].body)
+        return
+    presets = list_presets(task)
+    preset = next(preset for preset in presets if preset.name == name)
+    if preset.schema is not None:
+        put_schema(task, preset.schema)
+    samples = {sample.sample.text for sample in presets}
+    if st.session_state.get(f"{task}-text", "").strip() in samples | {""}:
+        put_document(task, preset.sample)
+
+
+def put_document(task: str, document: Document) -> None:
+    """Put a document into the input fields of `task`; only before they are drawn, or in a callback."""
+    st.session_state[f"{task}-text"] = document.text
+    st.session_state[f"{task}-text-pair"] = document.text_pair or ""
+    st.session_state[f"{task}-aspects"] = "、".join(document.aspects)
+    for field, spans in (("candidates", document.candidates), ("pronouns", document.pronouns)):
+        st.session_state[f"{task}-{field}"] = "、".join(dict.fromkeys(span.text for span in spans))
+
+
+def _label(name: str, presets: Mapping[str, Preset]) -> str:
+    if name in presets:
+        return title(name, presets[name].name_en)
+    return t("preset.saved", name=name.removeprefix(SAVED))

@@ -1,0 +1,74 @@
+"""Results of one or many documents: figures, pages to leaf through, one table of all, downloads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.types import AnnotatedDocument
+from streamlit_app.components.annotation_table import annotation_table
+from streamlit_app.components.charts import class_sunburst, count_bars
+from streamlit_app.components.downloads import downloads
+from streamlit_app.components.drawing import draw
+from streamlit_app.components.findings import label_name, walk
+from streamlit_app.components.messages import plain
+from streamlit_app.i18n import t
+
+MOST_TYPES = 25
+
+
+def results(found: Sequence[AnnotatedDocument], *, name: str, key: str) -> None:
+    """Draw `found`, all of one task; `name` begins the names of downloaded files."""
+    total = sum(1 for result in found for _ in walk(result.annotations))
+    head, buttons = st.columns([2, 3], vertical_alignment="center")
+    windows = sum(result.windows for result in found)
+    head.markdown(t("results.count", documents=len(found), findings=total, windows=windows))
+    with buttons:
+        downloads(found, name=name, key=key)
+    if len(found) == 1:
+        _one(found[0], key=key)
+        return
+    # Only the chosen view is drawn: a table of thousands of rows should not be made for nobody.
+    view = st.segmented_control(
+        t("results.view"),
+        ["each", "all", "summary"],
+        format_func=lambda view: t(f"results.view.{view}"),
+        default="each",
+        required=True,
+        key=f"{key}-view",
+        label_visibility="collapsed",
+    )
+    if view == "each":
+        number = st.pagination(len(found), key=f"{key}-page")
+        result = found[number - 1]
+        st.caption(t("results.document", number=number, id=plain(result.document.id or result.document.name or "—")))
+        _one(result, key=f"{key}-{number}")
+    elif view == "all":
+        annotation_table(found, key=f"{key}-all")
+    else:
+        _summary(found, key=key)
+
+
+def _one(result: AnnotatedDocument, *, key: str) -> None:
+    for note in result.notes:
+        st.info(plain(note), icon=":material/info:")
+    if not result.annotations:
+        st.info(t("results.nothing"), icon=":material/search_off:")
+    draw(result, key=key)
+
+
+def _summary(found: Sequence[AnnotatedDocument], *, key: str) -> None:
+    nodes = [node for result in found for node in walk(result.annotations)]
+    if not nodes:
+        st.info(t("results.nothing"), icon=":material/search_off:")
+        return
+    if found[0].task == "hierarchy":
+        class_sunburst(found, key=f"{key}-sunburst")
+    counts = Counter(
+        label_name(node.annotation.type) if node.annotation.start is None else node.annotation.type for node in nodes
+    ).most_common()
+    if len(counts) > MOST_TYPES:
+        st.caption(t("results.most", shown=MOST_TYPES, count=len(counts)))
+    count_bars(counts[:MOST_TYPES], key=f"{key}-counts")

@@ -1,0 +1,22 @@
+"""Choosing between two tasks that share a page."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from streamlit_app.i18n import t
+
+
+def task_choice(page: str, tasks: list[str]) -> str:
+    """Draw the choice; the name of the chosen task, the first one to begin with."""
+    chosen: str = st.segmented_control(
+        t("task.choice"),
+        tasks,
+        format_func=lambda task: t(f"task.{task}"),
+        default=tasks[0],
+        required=True,
+        key=f"{page}-task",
+        label_visibility="collapsed",
+        persist_state="session",
+    )
+    return chosen

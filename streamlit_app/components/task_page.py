@@ -1,0 +1,107 @@
+"""The page of a task: what to read and what to look for on the left, what was found on the right."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import streamlit as st
+
+from core import services
+from core.errors import RexError
+from core.schemas.schema import Schema
+from core.services import Job
+from core.tasks import TASKS
+from core.types import Document
+from streamlit_app.components.document_input import Inputs, text_input
+from streamlit_app.components.job_progress import job_progress
+from streamlit_app.components.messages import plain, show_error
+from streamlit_app.components.preset_picker import preset_picker
+from streamlit_app.components.results import results
+from streamlit_app.components.schema_editor import schema_editor
+from streamlit_app.i18n import t
+from streamlit_app.resources import application
+
+Ask = Callable[[str], Schema | None]
+# A single text is usually read before a progress bar would be worth drawing.
+PATIENCE_S = 1.5
+
+
+def task_page(task: str, *, inputs: Inputs = text_input, ask: Ask | None = None) -> None:
+    """Draw the page of `task`. `inputs` gives the documents, `ask` the schema (by default the schema editor)."""
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        preset_picker(task)
+        documents = inputs(task)
+        schema, ready = _schema(task, ask)
+        threshold = st.slider(
+            t("task.threshold"),
+            0.05,
+            0.95,
+            value=application().settings.threshold,
+            step=0.05,
+            key=f"{task}-threshold",
+            help=t("task.threshold.help"),
+            persist_state="session",
+        )
+        if not documents:
+            st.caption(t("task.no_document"))
+        pressed = st.button(
+            t("task.run"),
+            key=f"{task}-run",
+            type="primary",
+            icon=":material/play_arrow:",
+            width="stretch",
+            disabled=not documents or not ready,
+            shortcut="Ctrl+Enter",
+        )
+    with right:
+        if pressed:
+            _start(task, documents, schema=schema, threshold=threshold)
+        _outcome(task)
+
+
+def _schema(task: str, ask: Ask | None) -> tuple[Schema | None, bool]:
+    if ask is not None:
+        schema = ask(task)
+        return schema, schema is not None
+    kind = TASKS[task].schema_kind
+    if kind == "none":
+        return None, True
+    schema = schema_editor(task, nested=kind == "tree")
+    return schema, schema is not None
+
+
+def _start(task: str, documents: list[Document], *, schema: Schema | None, threshold: float) -> None:
+    st.session_state.pop(f"{task}-job", None)
+    try:
+        job = services.start_job(application(), documents, task=task, schema=schema, threshold=threshold)
+    except RexError as error:
+        show_error(error)
+        return
+    st.session_state[f"{task}-job"] = job.id
+    with st.spinner(t("task.working")):
+        until = time.monotonic() + PATIENCE_S
+        while job.state == "running" and time.monotonic() < until:
+            time.sleep(0.02)
+
+
+def _outcome(task: str) -> None:
+    identifier = st.session_state.get(f"{task}-job")
+    job = services.get_job(application(), identifier) if identifier is not None else None
+    if job is None:
+        st.info(t(f"empty.{task}"), icon=":material/lightbulb:")
+        st.caption(t("empty.how"))
+    elif job.state == "running":
+        job_progress(job, key=task)
+    else:
+        _finished(task, job)
+
+
+def _finished(task: str, job: Job) -> None:
+    if job.state == "failed":
+        st.error(plain(str(job.error)), icon=":material/error:")
+    elif job.state == "cancelled":
+        st.warning(t("job.cancelled", done=job.done, total=job.total), icon=":material/stop_circle:")
+    if job.results:
+        results(job.results, name=f"{task}-{job.run_id}", key=f"{task}-{job.id}")
