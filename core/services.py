@@ -27,6 +27,20 @@ from core.tasks import find_task, schema_for
 from core.types import AnnotatedDocument, Document
 
 
+def load_engine(settings: Settings, *, lock: threading.Lock | None = None) -> Engine:
+    """Load the model that the settings name; `lock` is held during every batch."""
+    checkpoint = load_checkpoint(
+        settings.model,
+        device=settings.device,
+        dtype=settings.dtype,
+        revision=settings.model_revision,
+        download_dir=settings.download_dir,
+        threads=settings.cpu_threads,
+    )
+    limits = Limits(settings.max_length, settings.stride, settings.max_hint_length, settings.threshold)
+    return Engine(checkpoint, limits=limits, batch_tokens=settings.batch_tokens, lock=lock)
+
+
 class Application:
     """The running product: settings, database, monitor, background jobs, and the model, loaded on first use."""
 
@@ -45,20 +59,8 @@ class Application:
         """The inference engine; the first caller loads the model, the others wait for it."""
         with self._loading:
             if self._engine is None:
-                settings = self.settings
-                checkpoint = load_checkpoint(
-                    settings.model,
-                    device=settings.device,
-                    dtype=settings.dtype,
-                    revision=settings.model_revision,
-                    download_dir=settings.download_dir,
-                    threads=settings.cpu_threads,
-                )
-                limits = Limits(settings.max_length, settings.stride, settings.max_hint_length, settings.threshold)
-                self._engine = Engine(
-                    checkpoint, limits=limits, batch_tokens=settings.batch_tokens, lock=self.model_lock
-                )
-                self.monitor.mark("model", f"已加载 {checkpoint.name}")
+                self._engine = load_engine(self.settings, lock=self.model_lock)
+                self.monitor.mark("model", f"已加载 {self._engine.checkpoint.name}")
             return self._engine
 
     @property

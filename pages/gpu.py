@@ -7,9 +7,10 @@ import time
 import pandas as pd
 import streamlit as st
 
-from core.bootstrap import Application
-from core.gpu.flush import FlushReport, flush
+from core import services
+from core.gpu.flush import FlushReport
 from core.gpu.records import ALERTS, WARNINGS, GpuSnapshot, HostSnapshot, Sample, memory_segments
+from core.services import Application
 from streamlit_app.components.gpu_charts import card_history, host_history
 from streamlit_app.components.gpu_gauge import card_name, host_segments, memory_bar, size
 from streamlit_app.components.heading import heading
@@ -19,12 +20,13 @@ from streamlit_app.resources import application
 
 REFRESH_S = 2
 HISTORY_REFRESH_S = 4
+EXPLAINED = ("utilisation_percent", "memory_utilisation_percent", "ecc_uncorrected")
 REPORT_KEY = "gpu-flush-report"
 
 
 def metric(card: GpuSnapshot, label: str, value: str | None, *, field: str) -> None:
     """One number with its meaning, or "not available" with the driver's reason as the help text."""
-    help_text = None if f"gpu.help.{field}" == t(f"gpu.help.{field}") else t(f"gpu.help.{field}")
+    help_text = t(f"gpu.help.{field}") if field in EXPLAINED else None
     if value is None:
         help_text = plain(card.missing.get(field) or t("gpu.missing"))
     st.metric(t(label), value or t("gpu.unknown"), help=help_text)
@@ -67,24 +69,26 @@ def draw_card(card: GpuSnapshot) -> None:
 
 def draw_metrics(card: GpuSnapshot) -> None:
     """The numbers of a card; those it cannot give say why."""
-    percent = card.utilisation_percent
-    memory_percent = card.memory_utilisation_percent
+    busy, bus = card.utilisation_percent, card.memory_utilisation_percent
     degrees = card.temperature_c
-    power = None if card.power_w is None else f"{card.power_w:.0f} / {card.power_limit_w or 0:.0f} W"
-    clock = None if card.sm_clock_mhz is None else f"{card.sm_clock_mhz} / {card.sm_clock_max_mhz or '?'} MHz"
+    limit = "" if card.power_limit_w is None else f" / {card.power_limit_w:.0f}"
+    power = None if card.power_w is None else f"{card.power_w:.0f}{limit} W"
+    highest = "" if card.sm_clock_max_mhz is None else f" / {card.sm_clock_max_mhz}"
+    clock = None if card.sm_clock_mhz is None else f"{card.sm_clock_mhz}{highest} MHz"
     shown = [
         ("gpu.metric.used", None if card.used_bytes is None else size(card.used_bytes), "used_bytes"),
         ("gpu.metric.free", None if card.free_bytes is None else size(card.free_bytes), "free_bytes"),
-        ("gpu.metric.utilisation", None if percent is None else f"{percent} %", "utilisation_percent"),
-        ("gpu.metric.bus", None if memory_percent is None else f"{memory_percent} %", "memory_utilisation_percent"),
+        ("gpu.metric.utilisation", None if busy is None else f"{busy} %", "utilisation_percent"),
+        ("gpu.metric.bus", None if bus is None else f"{bus} %", "memory_utilisation_percent"),
         ("gpu.metric.temperature", None if degrees is None else f"{degrees} °C", "temperature_c"),
         ("gpu.metric.power", power, "power_w"),
         ("gpu.metric.clock", clock, "sm_clock_mhz"),
         ("gpu.metric.ecc", None if card.ecc_uncorrected is None else str(card.ecc_uncorrected), "ecc_uncorrected"),
     ]
-    for column, (label, value, field) in zip(st.columns(len(shown)), shown, strict=True):
-        with column:
-            metric(card, label, value, field=field)
+    for row in (shown[:4], shown[4:]):
+        for column, (label, value, field) in zip(st.columns(4), row, strict=True):
+            with column:
+                metric(card, label, value, field=field)
 
 
 def draw_clock_reasons(card: GpuSnapshot) -> None:
@@ -101,14 +105,36 @@ def draw_host(host: HostSnapshot) -> None:
     st.subheader(t("gpu.host"), anchor=False)
     memory_bar(host_segments(host))
     shown = [
-        ("gpu.host.rss", size(host.rss_bytes)),
-        ("gpu.host.available", f"{size(host.available_bytes)} / {size(host.total_bytes)}"),
-        ("gpu.host.cpu", t("gpu.unknown") if host.cpu_percent is None else f"{host.cpu_percent:.0f} %"),
-        ("gpu.host.machine_cpu", t("gpu.unknown") if host.machine_cpu_percent is None else f"{host.machine_cpu_percent:.0f} %"),
-        ("gpu.host.threads", str(host.threads or t("gpu.unknown"))),
-    ]  # fmt: skip
-    for column, (label, value) in zip(st.columns(len(shown)), shown, strict=True):
-        column.metric(t(label), value, help=t("gpu.help.cpu", cores=host.cores) if label == "gpu.host.cpu" else None)
+        ("gpu.host.rss", size(host.rss_bytes), None),
+        ("gpu.host.available", size(host.available_bytes), t("gpu.help.available", total=size(host.total_bytes))),
+        ("gpu.host.cpu", percent(host.cpu_percent), t("gpu.help.cpu", cores=host.cores)),
+        ("gpu.host.machine_cpu", percent(host.machine_cpu_percent), None),
+        ("gpu.host.threads", str(host.threads or t("gpu.unknown")), None),
+    ]
+    for column, (label, value, help_text) in zip(st.columns(len(shown)), shown, strict=True):
+        column.metric(t(label), value, help=help_text)
+
+
+def percent(value: float | None) -> str:
+    """A share in whole percent, or "not available"."""
+    return t("gpu.unknown") if value is None else f"{value:.0f} %"
+
+
+def draw_model(app: Application) -> None:
+    """Which model this process would use, and whether it is in memory yet."""
+    status = services.model_status(app)
+    if not status.loaded:
+        st.caption(plain(t("gpu.model.waiting", name=status.name)))
+        return
+    words = t(
+        "gpu.model.loaded",
+        name=status.name,
+        device=status.device,
+        dtype=status.dtype,
+        millions=round((status.parameters or 0) / 1e6, 1),
+        seconds=round(status.load_s or 0, 1),
+    )
+    st.caption(plain(words))
 
 
 def draw_processes(sample: Sample) -> None:
@@ -141,6 +167,7 @@ def draw_now(app: Application) -> None:
     for card in sample.cards:
         draw_card(card)
     draw_host(sample.host)
+    draw_model(app)
 
 
 def draw_past(app: Application) -> None:
@@ -163,9 +190,7 @@ def draw_flush(app: Application) -> None:
     st.caption(t("gpu.flush.honest"))
     if st.button(t("gpu.flush.button"), icon=":material/cleaning_services:", key="gpu-flush"):
         with shown_errors(), st.spinner(t("gpu.flush.waiting")):
-            report = flush(app.engine.lock)
-            st.session_state[REPORT_KEY] = report
-            app.monitor.mark("flush", size(report.freed_reserved_bytes or report.freed_rss_bytes))
+            st.session_state[REPORT_KEY] = services.flush_memory(app)
             app.monitor.sample()
     if report := st.session_state.get(REPORT_KEY):
         draw_report(report)

@@ -18,6 +18,18 @@ from streamlit_app.resources import application
 
 PAGE = 25
 
+
+def task_title(name: str) -> str:
+    """The task's name in the language of the session."""
+    return title(TASKS[name].title_zh, TASKS[name].title_en) if name in TASKS else name
+
+
+def label(run: queries.RunInfo) -> str:
+    """A run in a list of choices."""
+    when = f"{run.started_at.astimezone():%Y-%m-%d %H:%M}"
+    return t("runs.label", id=run.id, task=task_title(run.task), when=when)
+
+
 heading("runs")
 app = application()
 count = queries.count_runs(app.database)
@@ -31,7 +43,7 @@ runs = queries.list_runs(app.database, limit=PAGE, offset=(number - 1) * PAGE)
 frame = pd.DataFrame(
     {
         "run": run.id,
-        "task": title(TASKS[run.task].title_zh, TASKS[run.task].title_en) if run.task in TASKS else run.task,
+        "task": task_title(run.task),
         "schema": f"{run.schema_name} v{run.schema_version}" if run.schema_name else "",
         "state": t(f"state.{run.state}"),
         "documents": f"{run.done}/{run.total}",
@@ -50,7 +62,7 @@ chosen = st.selectbox(
     t("runs.open"),
     runs,
     index=None,
-    format_func=lambda run: t("runs.label", id=run.id, task=title(TASKS[run.task].title_zh, TASKS[run.task].title_en)),
+    format_func=label,
     key="runs-open",
 )
 if chosen is not None:

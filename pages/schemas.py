@@ -42,7 +42,7 @@ with right:
     body = st.text_area(t("schema.json"), key="schemas-body", height=200, placeholder='{"人物": null}')
     if st.button(t("schemas.save"), key="schemas-save", type="primary", disabled=not (name.strip() and body.strip())):
         try:
-            services.save_schema(app, name.strip(), task, schema=parse_schema(body))
+            services.save_schema(app, name.strip(), task=task, schema=body)
             st.success(t("schemas.saved"), icon=":material/check:")
         except RexError as error:
             show_error(error)
@@ -68,7 +68,11 @@ with left:
     version = st.selectbox(
         t("schemas.version"),
         list(versions),
-        format_func=lambda number: t("schemas.version.label", number=number, when=versions[number].created_at.astimezone().strftime("%Y-%m-%d %H:%M")),
+        format_func=lambda number: t(
+            "schemas.version.label",
+            number=number,
+            when=versions[number].created_at.astimezone().strftime("%Y-%m-%d %H:%M"),
+        ),
         key=f"schemas-version-{chosen}",
     )
     text = json.dumps(dict(versions[version].body), ensure_ascii=False, indent=2)

@@ -18,9 +18,9 @@ app = application()
 status = services.model_status(app)
 cells = {
     "settings.model": status.name,
-    "settings.device": f"{status.device} · {status.dtype}",
+    "settings.device": f"{status.device or app.settings.device} · {status.dtype or app.settings.dtype}",
     "settings.parameters": "—" if not status.parameters else f"{status.parameters / 1e6:.1f} M",
-    "settings.load": "—" if not status.load_seconds else f"{status.load_seconds:.1f} s",
+    "settings.load": "—" if not status.load_s else f"{status.load_s:.1f} s",
 }
 for column, (label, value) in zip(st.columns(len(cells)), cells.items(), strict=True):
     column.metric(t(label), plain(str(value)), border=True)

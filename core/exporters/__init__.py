@@ -1,0 +1,5 @@
+"""Annotated documents -> files."""
+
+from core.exporters.files import FORMATS, Export, write
+
+__all__ = ["FORMATS", "Export", "write"]

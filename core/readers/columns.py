@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 TEXT = (
-    "text", "内容", "文本", "正文", "content", "sentence", "句子", "原文", "body", "text1", "sentence1", "文本1",
+    "text", "内容", "原文", "文本", "正文", "content", "sentence", "句子", "body", "text1", "sentence1", "文本1",
     "text_a", "premise", "question", "comment", "review", "评论", "评论内容", "投诉内容", "摘要", "message", "消息",
 )  # fmt: skip
 TEXT_PAIR = ("text_pair", "text2", "sentence2", "文本2", "text_b", "hypothesis", "第二文本", "对比文本", "句子2")

@@ -32,6 +32,8 @@ _MAGIC = (
 _BIG5 = ("cp950", "big5hkscs")
 # Below this, neither Chinese reading is believable (see `plausibility`).
 _BELIEVABLE = 0.4
+# A few characters may look as good either way; GB18030 files are by far the more usual.
+_BIG5_HANDICAP = 0.15
 # A file is damaged UTF-8, rather than something else, when at most one character in this many is bad.
 _DAMAGE = 50
 _CONTROL = re.compile(rb"[\x01-\x08\x0e-\x19\x1c-\x1f]")
@@ -115,20 +117,20 @@ def _damaged_utf8(data: bytes, first_fault: int) -> tuple[str, str, str] | None:
 
 def _chinese(data: bytes) -> tuple[str, str, str] | None:
     """The more plausible of GB18030 and Big5, or None. Most Big5 files are also valid GB18030, as nonsense."""
-    candidates = []
+    readings = []
     for name in ("gb18030", *_BIG5):
         try:
             text = data.decode(name)
         except UnicodeDecodeError:
             continue
-        candidates.append((plausibility(text), name, text))
-    if not candidates:
+        handicap = 0.0 if name == "gb18030" else _BIG5_HANDICAP
+        readings.append((plausibility(text) - handicap, name, text))
+    readings.sort(key=lambda reading: reading[0], reverse=True)
+    if not readings or readings[0][0] < _BELIEVABLE - _BIG5_HANDICAP:
         return None
-    # `max` keeps the first of equals: GB18030
-    score, name, text = max(candidates, key=lambda candidate: candidate[0])
-    if score < _BELIEVABLE:
-        return None
-    return text, name, ""
+    score, name, text = readings[0]
+    rival = next((other for other in readings[1:] if other[2] != text and score - other[0] < _BIG5_HANDICAP), None)
+    return text, name, f"按 {name} 读取；若内容是乱码，请改选 {rival[1]}" if rival else ""
 
 
 def _normalise_newlines(text: str) -> tuple[str, str]:

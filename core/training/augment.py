@@ -197,6 +197,8 @@ def _renamed(example: Example, whole: SchemaTree, rng: random.Random, config: Au
         outer = name.partition("(")[0]
         shared = sum(other.partition("(")[0] == outer for other in set(known)) > 1
         pool = tuple(new for new in pool if new not in taken and not (new == outer and shared))
+        if example.mode != EXTRACT:  # a class is no name of something in the text
+            pool = tuple(new for new in pool if not new.endswith(("名", "名称")))
         if pool:
             mapping[name] = rng.choice(pool)
             taken.add(mapping[name])

@@ -17,12 +17,14 @@ _GROUPS = """
 政府 政府机构 政府部门 行政机关
 游戏 游戏名称 游戏名 电子游戏
 景点 旅游景点 景区 名胜 景点名称
-书名 书籍 图书 书籍名称 作品书名
+书名 书籍名称 作品书名 图书名称
+书籍 图书 书本
 电影 影片 电影名 电影名称
 职位 职务 职称 岗位 头衔 职业头衔
 地址 住址 详细地址 地址信息
 影视 影视作品 影视名 影视名称
-音乐 歌曲 歌名 歌曲名 音乐名称
+歌曲 歌名 歌曲名 歌曲名称
+音乐 乐曲 音乐作品
 学历 学位 教育程度 文化程度
 专业 所学专业 学科专业
 国籍 所属国家 公民身份
@@ -78,7 +80,8 @@ _GROUPS = """
 作者 作者名 写作者 撰写人
 朝代 年代朝代 所属朝代
 餐馆 餐厅 饭店 饭馆
-酒店 宾馆 旅馆 酒店名称
+酒店 宾馆 旅馆
+酒店名称 宾馆名称 酒店名
 评分 打分 分数
 人均消费 人均价格 人均花费
 门票 票价 门票价格
@@ -336,8 +339,8 @@ FOREIGN: dict[str, tuple[str, ...]] = {
     "video_music_book": _MEDICAL + _FINANCE_EVENTS + ("学历", "民族"),
     "crosswoz": _MEDICAL + _FINANCE_EVENTS + ("学历", "民族", "书名"),
     "smp2019": _FINANCE_EVENTS + ("学历", "民族", "证候"),
-    "finre": _MEDICAL + _LEISURE[:4],
-    "fewfc": _MEDICAL + _LEISURE[:4] + _DISASTERS,
+    "finre": _MEDICAL + ("歌手", "菜名"),
+    "fewfc": _MEDICAL + ("歌手", "菜名") + _DISASTERS,
     "duee": _MEDICAL + ("质押(事件触发词)", "学历"),
     "zhang_aste": _FINANCE_EVENTS + _MEDICAL + _DISASTERS,
     "gdcq": _FINANCE_EVENTS + _MEDICAL + _DISASTERS,

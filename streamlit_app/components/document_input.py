@@ -59,11 +59,21 @@ def coreference_input(task: str) -> list[Document]:
     return [Document(text, candidates=candidates, pronouns=pronouns)]
 
 
+def overview_input(task: str) -> Document | None:
+    """One text, and, folded away, what pair tasks and coreference need; None without a text."""
+    text = _text(task)
+    with st.expander(t("overview.more"), icon=":material/tune:"):
+        second = st.text_area(t("input.second.optional"), key=f"{task}-text-pair", height=80, persist_state="session")
+        candidates = _spans(task, "candidates", text)
+        pronouns = _spans(task, "pronouns", text)
+    if not text.strip():
+        return None
+    return Document(text, text_pair=(second or "").strip() or None, candidates=candidates, pronouns=pronouns)
+
+
 def occurrences(text: str, words: list[str]) -> list[Span]:
     """Every place in `text` where one of `words` stands, in text order."""
-    found = {
-        Span(match.start(), match.end(), word) for word in words for match in re.finditer(re.escape(word), text)
-    }
+    found = {Span(match.start(), match.end(), word) for word in words for match in re.finditer(re.escape(word), text)}
     return sorted(found, key=lambda span: (span.start, span.end))
 
 

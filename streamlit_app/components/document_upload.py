@@ -56,6 +56,8 @@ def document_upload(key: str) -> list[Document]:
                 key=column_key,
             )
         st.caption(t("upload.read", name=plain(file.name), count=len(report.documents), encoding=report.encoding))
+        for note in report.notes:
+            st.caption(plain(note))
         if report.problems:
             st.warning("  \n".join(plain(problem) for problem in report.problems), icon=":material/warning:")
         documents += report.documents

@@ -22,6 +22,26 @@ def draw(result: AnnotatedDocument, *, key: str) -> None:
     _DRAWERS.get(result.task, _spans)(result, key)
 
 
+def draw_finding(result: AnnotatedDocument, *, key: str) -> None:
+    """Only what was found, without the text again where the finding can stand alone; for a report."""
+    if result.task in ("sentiment", "classification", "multilabel", "hierarchy", "matching", "nli"):
+        for path, score in class_paths(result.annotations):
+            cards.class_path([label_name(name) for name in path], score)
+    elif result.task == "ee":
+        cards.event_cards(result.annotations)
+    elif result.task in ("absa", "atsc"):
+        cards.opinion_cards(result.annotations)
+    elif result.task == "mrc":
+        cards.answer_cards(dict.fromkeys(one.type for one in result.annotations), result.annotations)
+    elif result.task == "re":
+        relation_graph(result, key=f"{key}-graph")
+        triple_table(result, key=f"{key}-triples")
+    elif result.task == "coref":
+        annotation_table([result], key=f"{key}-table")
+    else:
+        annotated_text(result.document.text, result.annotations)
+
+
 def _spans(result: AnnotatedDocument, key: str) -> None:
     annotated_text(result.document.text, result.annotations)
     annotation_table([result], key=f"{key}-table")

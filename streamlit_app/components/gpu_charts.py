@@ -88,11 +88,12 @@ def _draw(
         )
     figure.update_yaxes(title_text="GiB", rangemode="tozero", row=1, col=1)
     figure.update_yaxes(title_text=t("gpu.axis.load"), rangemode="tozero", row=2, col=1)
+    figure.update_xaxes(tickformat="%H:%M:%S", nticks=8)
     figure.update_layout(
-        height=340,
+        height=350,
         margin={"l": 8, "r": 8, "t": 24, "b": 8},
         hovermode="x unified",
-        legend={"orientation": "h", "y": -0.12},
+        legend={"orientation": "h", "y": -0.1},
         # Keeps the user's zoom while new points arrive.
         uirevision=key,
     )

@@ -7,8 +7,8 @@ from html import escape
 
 import streamlit as st
 
-from core.bootstrap import Application
 from core.gpu.records import GpuSnapshot, HostSnapshot, Segment, memory_segments
+from core.services import Application
 from streamlit_app.i18n import t
 
 REFRESH_S = 5

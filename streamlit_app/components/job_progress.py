@@ -19,7 +19,9 @@ def job_progress(job: Job, *, key: str) -> None:
             st.rerun()
         share = job.done / job.total if job.total else 0.0
         eta = "" if job.eta_s is None else t("job.eta", seconds=round(job.eta_s))
-        st.progress(min(share, 1.0), text=t("job.progress", done=job.done, total=job.total, rate=job.rate or 0, eta=eta))
+        st.progress(
+            min(share, 1.0), text=t("job.progress", done=job.done, total=job.total, rate=job.rate or 0, eta=eta)
+        )
         st.button(t("job.cancel"), key=f"{key}-cancel", icon=":material/stop_circle:", on_click=job.cancel)
 
     follow()

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import psutil
 import streamlit as st
 
 from core import services
 from core.bootstrap import Application
 from core.storage import queries
+from streamlit_app.components.gpu_gauge import gpu_gauge
 from streamlit_app.components.messages import plain
 from streamlit_app.i18n import DEFAULT, LANGUAGE_KEY, LANGUAGES, t
 
-MIB = 1 << 20
-
 
 def status_line(app: Application) -> None:
-    """Model, device, stored documents and memory of this process, on a few lines."""
+    """Model, device, stored documents and memory, on a few lines."""
     status = services.model_status(app)
     loaded = t("status.loaded" if status.loaded else "status.waiting")
     lines = [
         t("status.model", name=plain(status.name), state=loaded),
-        t("status.device", device=plain(str(status.device)), dtype=plain(str(status.dtype))),
+        t(
+            "status.device",
+            device=plain(status.device or app.settings.device),
+            dtype=plain(status.dtype or app.settings.dtype),
+        ),
         t("status.documents", count=queries.count_documents(app.database)),
-        t("status.memory", used=psutil.Process().memory_info().rss // MIB),
     ]
     st.caption("  \n".join(lines))
+    gpu_gauge(app)
 
 
 def language_switch() -> None:

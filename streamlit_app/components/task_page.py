@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import streamlit as st
@@ -81,9 +80,7 @@ def _start(task: str, documents: list[Document], *, schema: Schema | None, thres
         return
     st.session_state[f"{task}-job"] = job.id
     with st.spinner(t("task.working")):
-        until = time.monotonic() + PATIENCE_S
-        while job.state == "running" and time.monotonic() < until:
-            time.sleep(0.02)
+        job.wait(PATIENCE_S)
 
 
 def _outcome(task: str) -> None:
@@ -103,5 +100,6 @@ def _finished(task: str, job: Job) -> None:
         st.error(plain(str(job.error)), icon=":material/error:")
     elif job.state == "cancelled":
         st.warning(t("job.cancelled", done=job.done, total=job.total), icon=":material/stop_circle:")
-    if job.results:
-        results(job.results, name=f"{task}-{job.run_id}", key=f"{task}-{job.id}")
+    found = job.results
+    if found:
+        results(found, name=f"{task}-{job.id}", key=f"{task}-{job.id}")

@@ -56,6 +56,11 @@ def test_gb18030_is_not_read_as_big5_nonsense(text: str) -> None:
     assert (decoded.text, decoded.encoding) == (text, "gb18030")
 
 
+def test_a_close_call_is_told() -> None:
+    assert "若内容是乱码，请改选 cp950" in decode("订单编号".encode("gb18030")).note
+    assert decode(SIMPLIFIED.encode("gb18030")).note == ""
+
+
 def test_gb18030_keeps_rare_characters_and_emoji() -> None:
     text = "这是𠮷野家的订单😀，请尽快处理"
     assert decode(text.encode("gb18030")).text == text

@@ -132,7 +132,11 @@ def test_blank_and_ragged_rows_are_reported_by_line() -> None:
     report = read("a.csv", data)
     assert texts(report) == ["好", "差", "一般"]
     assert report.documents[2].metadata == {"渠道": "网站", "列4": "多出来的"}
-    assert [problem[:7] for problem in report.problems] == ["第 3 行的正文", "第 5 行的列数", "第 6 行的列数"]
+    assert [problem.split("，")[0] for problem in report.problems] == [
+        "第 3 行的正文为空",
+        "第 5 行的列数少于表头",
+        "第 6 行的列数多于表头",
+    ]
 
 
 def test_unpaired_quotes_name_the_line_they_start_at() -> None:
@@ -256,7 +260,7 @@ def test_a_file_that_cannot_be_read_is_refused_in_plain_words(name: str, data: b
 
 
 def test_a_file_over_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.readers.read.LIMIT_BYTES", 1024**2)
+    monkeypatch.setattr("core.readers.files.LIMIT_BYTES", 1024**2)
     with pytest.raises(FormatError, match="2 MB，超过上限 1 MB"):
         read("a.txt", b"x" * 2 * 1024**2)
 

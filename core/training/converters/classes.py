@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from core.training.converters.disciplines import FIELDS
 from core.training.converters.record import (
     MULTICLASSIFY,
     Record,
@@ -21,17 +22,24 @@ from core.training.converters.record import (
 
 SENTIMENT = {"1": "正向情感", "0": "负向情感"}
 EMOTIONS = {"0": "无情绪", "1": "愤怒", "2": "高兴", "3": "悲伤", "4": "恐惧", "5": "惊讶"}
-TOUTIAO = "故事 文化 娱乐 体育 财经 房产 汽车 教育 科技 军事 旅游 国际 证券 农业 电竞".split()
-TNEWS = dict(
-    zip(
-        (
-            "news_story news_culture news_entertainment news_sports news_finance news_house news_car news_edu news_tech "
-            "news_military news_travel news_world news_stock news_agriculture news_game"
-        ).split(),
-        TOUTIAO,
-        strict=True,
-    )
-)
+TNEWS = {
+    "news_story": "故事",
+    "news_culture": "文化",
+    "news_entertainment": "娱乐",
+    "news_sports": "体育",
+    "news_finance": "财经",
+    "news_house": "房产",
+    "news_car": "汽车",
+    "news_edu": "教育",
+    "news_tech": "科技",
+    "news_military": "军事",
+    "news_travel": "旅游",
+    "news_world": "国际",
+    "news_stock": "证券",
+    "news_agriculture": "农业",
+    "news_game": "电竞",
+}
+TOUTIAO = list(TNEWS.values())  # the published index is the place in this list
 THUCNEWS = {
     "finance": "财经",
     "realty": "房产",
@@ -137,7 +145,11 @@ def convert_thucnews_titles(directory: Path, tally: Tally) -> Iterator[Record]:
 
 
 def convert_fewclue_topics(directory: Path, tally: Tally) -> Iterator[Record]:
-    """FewCLUE: topics of news titles, kinds of apps, disciplines of abstracts; all few-shot files together."""
+    """FewCLUE: topics of news titles, kinds of apps, disciplines of abstracts (also field → discipline).
+
+    The few-shot files of a task are taken together, train and dev.
+    """
+    tree: Schema = {field: leaves(names) for field, names in FIELDS.items()}
     for prefix, text_field, label_field in (
         ("", "sentence", "label_desc"),
         ("iflytek_", "sentence", "label_des"),
@@ -148,9 +160,14 @@ def convert_fewclue_topics(directory: Path, tally: Tally) -> Iterator[Record]:
             for part in ("train", "dev")
             for row in read_json_lines(directory, f"{prefix}{part}_few_all.json")
         ]
+        of_disciplines = prefix == "csldcp_"
+        field_of = {name: field for field, names in FIELDS.items() for name in names} if of_disciplines else {}
         topics = TOUTIAO if not prefix else sorted({label for _, label in rows})
         for text, label in rows:
             yield _topic(text, label, topics=topics, source="fewclue_topics")
+            if label in field_of:
+                path = (field_of[label], label)
+                yield class_record(clean(text), [path], schema=tree, task="hierarchy", source="fewclue_topics")
 
 
 def convert_cail_elements(directory: Path, tally: Tally) -> Iterator[Record]:

@@ -39,12 +39,8 @@ RESUME = {
     "LOC": "籍贯",
 }
 VIDEO_MUSIC_BOOK = {"book": "书名", "music": "歌曲", "video": "影视作品"}
-TCM_LEAFLETS = {
-    type_: type_
-    for type_ in (
-        "症状 中药功效 人群 证候 药物性味 疾病 药物剂型 药物成分 食物分组 疾病分组 药品 食物 药品分组".split()
-    )
-}
+_TCM_TYPES = ["症状", "中药功效", "人群", "证候", "药物性味", "疾病", "药物剂型", "药物成分", "食物分组", "疾病分组"]
+TCM_LEAFLETS = {type_: type_ for type_ in [*_TCM_TYPES, "药品", "食物", "药品分组"]}
 CMEEE = {
     "dis": "疾病",
     "sym": "临床表现",
@@ -58,7 +54,9 @@ CMEEE = {
 }
 MSRA = {"PER": "人物", "LOC": "地理位置", "ORG": "组织机构"}
 PEOPLES_DAILY = {"nr": "人物", "ns": "地理位置", "t": "时间"}
-_LONG_SURNAMES = frozenset("欧阳 司马 诸葛 上官 司徒 南宫 令狐 东方 皇甫 慕容 尉迟 公孙 夏侯 端木 长孙 宇文".split())
+_LONG_SURNAMES = frozenset(
+    ["欧阳", "司马", "诸葛", "上官", "司徒", "南宫", "令狐", "东方", "皇甫", "慕容", "尉迟", "公孙", "夏侯", "端木"]
+)
 
 
 def _record(text: str, found: list[Element], *, names: Mapping[str, str], source: str, split: str = "") -> Record:

@@ -94,9 +94,11 @@ def convert_simclue(directory: Path, tally: Tally) -> Iterator[Record]:
     return _matching(rows, source="simclue", tally=tally)
 
 
-def _inference(rows: Iterable[tuple[str, str, str, str]], *, source: str, tally: Tally) -> Iterator[Record]:
-    """Rows (premise, hypothesis, label, split) as records; those of a premise stay on one side."""
-    for premise, hypothesis, label, split in rows:
+def _inference(
+    rows: Iterable[tuple[str, str, str]], *, source: str, tally: Tally, dev_from: int | None = None
+) -> Iterator[Record]:
+    """Rows (premise, hypothesis, label) as records: dev from a given row on, else a premise stays on one side."""
+    for index, (premise, hypothesis, label) in enumerate(rows):
         if label not in NLI:
             tally["pair without a known label"] += 1
             continue
@@ -108,27 +110,23 @@ def _inference(rows: Iterable[tuple[str, str, str, str]], *, source: str, tally:
             task="nli",
             source=source,
             key=premise + hypothesis,
-            group=premise,
-            split=split,
+            group=premise if dev_from is None else "",
+            split="dev" if dev_from is not None and index >= dev_from else "",
         )
 
 
 def convert_ocnli(directory: Path, tally: Tally) -> Iterator[Record]:
     """OCNLI; the last 1,000 rows are kept for development."""
     rows = list(read_json_lines(directory, "train.10k.json"))
-    border = len(rows) - _OCNLI_DEV_ROWS
-    parts = (
-        (row["sentence1"], row["sentence2"], row["label"], "dev" if index >= border else "")
-        for index, row in enumerate(rows)
-    )
-    return _inference(parts, source="ocnli", tally=tally)
+    parts = ((row["sentence1"], row["sentence2"], row["label"]) for row in rows)
+    return _inference(parts, source="ocnli", tally=tally, dev_from=len(rows) - _OCNLI_DEV_ROWS)
 
 
 def _inference_columns(directory: Path, names: Iterable[str], *, source: str, tally: Tally) -> Iterator[Record]:
     """Inference pairs from rows `premise TAB hypothesis TAB label`."""
     for name in names:
         rows = read_columns(directory, name, columns=3, tally=tally)
-        parts = ((row[0], row[1], row[2].strip(), "") for row in rows)
+        parts = ((row[0], row[1], row[2].strip()) for row in rows)
         yield from _inference(parts, source=source, tally=tally)
 
 

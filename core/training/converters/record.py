@@ -13,9 +13,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 from core.errors import FormatError
 
@@ -28,7 +27,8 @@ CLASSIFY = "[CLASSIFY]"
 MULTICLASSIFY = "[MULTICLASSIFY]"
 _BODY = re.compile(r"^(?:\[CLASSIFY\]|\[MULTICLASSIFY\])")
 _SPECIAL = re.compile(r"\[(?:CLS|SEP|PAD|UNK|MASK|PREFIX|TYPE|CLASSIFY|MULTICLASSIFY)\]")
-_ASCII_WORD = re.compile(r"[A-Za-z0-9]")
+_LETTER = re.compile(r"[A-Za-z]")
+_DIGIT = re.compile(r"[0-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +100,12 @@ def problem(record: Record) -> str:
     return ""
 
 
-def open_text(directory: Path, name: str) -> TextIOWrapper:
+def open_text(directory: Path, name: str) -> TextIO:
     """Open a published file, or its gzip `<name>.gz`, as UTF-8 without BOM; raises FormatError when absent."""
     for path in (directory / name, directory / f"{name}.gz"):
         if path.exists():
-            binary = gzip.open(path) if path.suffix == ".gz" else path.open("rb")
-            return TextIOWrapper(binary, encoding="utf-8-sig", newline="\n")  # type: ignore[arg-type]
+            opener = gzip.open if path.suffix == ".gz" else open
+            return cast(TextIO, opener(path, "rt", encoding="utf-8-sig", newline="\n"))
     raise FormatError(f"数据集目录 {directory} 里没有 {name} 或 {name}.gz。请核对目录，或重新取得该数据集。")
 
 
@@ -171,11 +171,11 @@ def find_all(text: str, needle: str) -> list[tuple[int, int]]:
 
 
 def join_tokens(tokens: Iterable[str]) -> tuple[str, list[tuple[int, int]]]:
-    """Join tokens without blanks, save between two Latin words; also the offsets of every token."""
+    """Join tokens without blanks, save between two Latin words or two numbers; also every token's offsets."""
     text = ""
     offsets = []
     for token in tokens:
-        if text and token and _ASCII_WORD.match(text[-1]) and _ASCII_WORD.match(token[0]):
+        if text and token and any(kind.match(text[-1]) and kind.match(token[0]) for kind in (_LETTER, _DIGIT)):
             text += " "
         offsets.append((len(text), len(text) + len(token)))
         text += token

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -81,7 +80,7 @@ CONVERTERS: dict[str, ConverterInfo] = dict(
         _info(classes.convert_smp2020, "classification", **_NONE),
         _info(classes.convert_toutiao, "classification", **_NONE),
         _info(classes.convert_thucnews_titles, "classification", **_RESEARCH),
-        _info(classes.convert_fewclue_topics, "classification", **_NONE),
+        _info(classes.convert_fewclue_topics, "classification hierarchy", **_NONE),
         _info(classes.convert_cail_elements, "multilabel", **_NONE),
         _info(pairs.convert_afqmc, "matching", **_ACADEMIC),
         _info(pairs.convert_lcqmc, "matching", **_ACADEMIC),
@@ -130,30 +129,30 @@ def convert_all(
     """
     chosen = select(names, licences=licences)
     present = [info for info in chosen if (datasets_dir / info.name).is_dir()]
-    dev_groups: set[str] = set()
-    dev_keys: set[str] = set()
-    for info in present:
-        dev_groups |= _dev_groups(info, datasets_dir)
-    for info in present:
-        records = info.function(datasets_dir / info.name, Tally())
-        dev_keys |= {fingerprint(record.key) for record in records if group_of(record) in dev_groups}
+    dev = _dev_hashes(present, datasets_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     stats: dict[str, Any] = {"sets": {}, "missing": sorted({info.name for info in chosen} - {i.name for i in present})}
     seen: set[bytes] = set()
     for info in present:
-        stats["sets"][info.name] = _write(
-            info, datasets_dir, out_dir=out_dir, heldout=heldout, seen=seen, dev=dev_groups | dev_keys
-        )
+        stats["sets"][info.name] = _write(info, datasets_dir, out_dir=out_dir, heldout=heldout, seen=seen, dev=dev)
     (out_dir / "stats.json").write_text(json.dumps(stats, ensure_ascii=False, indent=1) + "\n", "utf-8")
     return stats
 
 
-def _dev_groups(info: ConverterInfo, datasets_dir: Path) -> set[str]:
-    """The groups of one set for dev: those that it ships for it, else a share by hash."""
-    shipped, others = set(), set()
-    for record in info.function(datasets_dir / info.name, Tally()):
-        (shipped if record.split == "dev" else others).add(group_of(record))
-    return shipped or choose_dev(others)
+def _dev_hashes(infos: Iterable[ConverterInfo], datasets_dir: Path) -> set[str]:
+    """The hashes of the groups for dev (of each set those that it ships, else a share) and of all their keys."""
+    groups: set[str] = set()
+    keys_of: dict[str, set[str]] = {}
+    for info in infos:
+        shipped: set[str] = set()
+        others: set[str] = set()
+        for record in info.function(datasets_dir / info.name, Tally()):
+            group = group_of(record)
+            (shipped if record.split == "dev" else others).add(group)
+            if record.group:
+                keys_of.setdefault(group, set()).add(fingerprint(record.key))
+        groups |= shipped or choose_dev(others)
+    return groups.union(*(keys_of.get(group, ()) for group in groups))
 
 
 def _write(
@@ -169,8 +168,8 @@ def _write(
     left_out: Tally = Counter()
     dropped: Counter[str] = Counter()
     counts: dict[str, Counter[str]] = {task: Counter() for task in info.tasks}
-    paths = {side: out_dir / f"{info.name}.{side}.jsonl" for side in ("train", "dev")}
-    with paths["train"].open("w", encoding="utf-8") as train, paths["dev"].open("w", encoding="utf-8") as held:
+    parts = {side: out_dir / f"{info.name}.{side}.jsonl.part" for side in ("train", "dev")}
+    with parts["train"].open("w", encoding="utf-8") as train, parts["dev"].open("w", encoding="utf-8") as development:
         for number, record in enumerate(info.function(datasets_dir / info.name, left_out)):
             reason = problem(record) or _reason(record, heldout=heldout, seen=seen)
             if reason:
@@ -178,7 +177,9 @@ def _write(
                 continue
             side = "dev" if group_of(record) in dev or fingerprint(record.key) in dev else "train"
             counts[record.task][side] += 1
-            (held if side == "dev" else train).write(json_line(record, number) + "\n")
+            (development if side == "dev" else train).write(json_line(record, number) + "\n")
+    for part in parts.values():
+        part.replace(part.with_suffix(""))  # a reader never sees a file half written
     return {
         "tasks": {task: dict(sides) for task, sides in counts.items()},
         "dropped": dict(dropped),
@@ -214,8 +215,8 @@ def json_line(record: Record, number: int) -> str:
     )
 
 
-def main(arguments: Iterable[str] | None = None) -> int:
-    """The command line; returns the exit code."""
+def main(arguments: Iterable[str] | None = None) -> None:
+    """The command line; what was done stands in `stats.json`, an error ends the program with its message."""
     parser = argparse.ArgumentParser(description="把公开的标注数据集转换成 RexUniNLU 训练格式")
     parser.add_argument("--datasets", type=Path, required=True, help="数据集目录，每个数据集一个子目录")
     parser.add_argument("--out", type=Path, required=True, help="输出目录")
@@ -225,13 +226,10 @@ def main(arguments: Iterable[str] | None = None) -> int:
     options = parser.parse_args(None if arguments is None else list(arguments))
     try:
         heldout = load_heldout(options.heldout or options.datasets / "heldout_sha1.txt")
-        stats = convert_all(options.datasets, heldout, options.out, names=options.names, licences=options.licences)
+        convert_all(options.datasets, heldout, options.out, names=options.names, licences=options.licences)
     except RexError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    sys.stdout.write(f"已转换 {len(stats['sets'])} 个数据集，统计见 {options.out / 'stats.json'}\n")
-    return 0
+        raise SystemExit(str(error)) from error
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

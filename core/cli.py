@@ -1,0 +1,164 @@
+"""The command line: annotate, evaluate, verify, train."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.cli_input import load_schema, mark, read_lines, to_items
+from core.config import ROOT, Settings
+from core.errors import RexError
+from core.evaluation.evaluate import Evaluation
+from core.evaluation.evaluate import evaluate as run_evaluation
+from core.evaluation.known_answers import verify as run_verification
+from core.exporters.native import to_dict
+from core.exporters.rex import to_rex
+from core.inference.engine import Engine
+from core.services import load_engine
+from core.types import AnnotatedDocument, Document
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="RexUniNLU：用模式读中文文本。")
+
+
+class Form(StrEnum):
+    """Output forms of `annotate`."""
+
+    native = "native"
+    rex = "rex"
+
+
+ModelOption = Annotated[str | None, typer.Option("--model", help="检查点目录或 ModelScope 编号；缺省用内置模型")]
+ThresholdOption = Annotated[float | None, typer.Option("--threshold", help="最低得分，0 到 1；缺省 0.5，即参考实现的判定")]
+JsonOption = Annotated[bool, typer.Option("--json", help="以 JSON 输出")]
+
+
+@contextmanager
+def _user_errors() -> Iterator[None]:
+    """Print the product's own errors as one message and leave with status 1."""
+    try:
+        yield
+    except RexError as error:
+        typer.echo(f"错误：{error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _engine(model: str | None) -> Engine:
+    settings = Settings()
+    return load_engine(settings.model_copy(update={"model": model}) if model else settings)
+
+
+@app.command()
+def annotate(
+    task: Annotated[str | None, typer.Option(help="任务：ner re ee absa atsc sentiment classification …")] = None,
+    schema: Annotated[str | None, typer.Option(help="模式：JSON、JSON 文件或预设名称")] = None,
+    text: Annotated[str | None, typer.Option(help="要分析的正文")] = None,
+    text_pair: Annotated[str | None, typer.Option(help="第二段文字（匹配、推理）")] = None,
+    aspect: Annotated[list[str] | None, typer.Option(help="给定的属性（属性情感），可重复")] = None,
+    candidate: Annotated[list[str] | None, typer.Option(help="候选词（指代消解），可重复")] = None,
+    pronoun: Annotated[list[str] | None, typer.Option(help="代词（指代消解），可重复")] = None,
+    input: Annotated[Path | None, typer.Option(help="输入文件：.jsonl 每行一个对象，.txt 每行一个文档")] = None,
+    output: Annotated[Path | None, typer.Option(help="输出文件；缺省写到标准输出")] = None,
+    format: Annotated[Form, typer.Option(help="native：每个文档一个对象；rex：参考实现的答案")] = Form.native,
+    model: ModelOption = None,
+    threshold: ThresholdOption = None,
+) -> None:
+    """Annotate a text or a file and write one JSON object a line, in input order."""
+    with _user_errors():
+        if (text is None) == (input is None):
+            raise typer.BadParameter("请给出 --text 或 --input 之一")
+        if text is not None:
+            document = Document(
+                text,
+                text_pair=text_pair,
+                aspects=tuple(aspect or ()),
+                candidates=mark(text, candidate or [], "候选词"),
+                pronouns=mark(text, pronoun or [], "代词"),
+            )
+            rows = [(document, None)]
+        else:
+            assert input is not None
+            rows = read_lines(input)
+        items = to_items(rows, task_name=task, schema=load_schema(schema), reference=format is Form.rex)
+        engine = _engine(model)
+        failed = 0
+        with _target(output) as write:
+            for result in _in_order(engine.annotate(items, threshold=threshold)):
+                failed += bool(result.error)
+                write(_line(result, format))
+    if failed:
+        typer.echo(f"{failed} 个文档未能处理，原因见各行的 error", err=True)
+        raise typer.Exit(1)
+
+
+def _line(result: AnnotatedDocument, form: Form) -> str:
+    row = to_dict(result) if form is Form.native else to_rex(result)
+    return json.dumps(row | ({"error": result.error} if result.error else {}), ensure_ascii=False)
+
+
+def _in_order(results: Iterator[tuple[int, AnnotatedDocument]]) -> Iterator[AnnotatedDocument]:
+    """Results in the order of the input, each as soon as all before it are there."""
+    waiting: dict[int, AnnotatedDocument] = {}
+    following = 0
+    for index, result in results:
+        waiting[index] = result
+        while following in waiting:
+            yield waiting.pop(following)
+            following += 1
+
+
+@contextmanager
+def _target(path: Path | None) -> Iterator:
+    """A function that writes a line to the file or to standard output."""
+    if path is None:
+        yield lambda line: typer.echo(line)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        yield lambda line: file.write(line + "\n")
+
+
+@app.command()
+def evaluate(
+    file: Annotated[Path, typer.Argument(help="JSON 行：text、info_list、schema")],
+    model: ModelOption = None,
+    threshold: ThresholdOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score a model on RexUniNLU JSON lines: strict paths, accuracy for classes, documents per second."""
+    with _user_errors():
+        result = run_evaluation(_engine(model), file, threshold=threshold)
+    typer.echo(json.dumps(result.to_dict(), ensure_ascii=False, indent=1) if as_json else _table(result))
+
+
+def _table(result: Evaluation) -> str:
+    rows = [("任务", "文档", "精确率", "召回率", "F1", "全对率")]
+    for name, one in [*result.by_task.items(), ("合计", result.scores)]:
+        numbers = (one.precision, one.recall, one.f1, one.accuracy)
+        rows.append((name, str(one.documents), *(f"{number:.3f}" for number in numbers)))
+    lines = ["\t".join(row) for row in rows]
+    return "\n".join([*lines, f"{result.model}：{result.documents_per_s:.1f} 文档/秒"])
+
+
+@app.command()
+def verify(
+    model: ModelOption = None,
+    answers: Annotated[Path, typer.Option(help="已公布的答案")] = ROOT / "data" / "known_answers.json",
+    as_json: JsonOption = False,
+) -> None:
+    """Compare a checkpoint with published answers of the official one; status 1 when one does not hold."""
+    with _user_errors():
+        checks = run_verification(_engine(model), answers)
+    if as_json:
+        rows = [{"name": c.name, "holds": c.holds, "detail": c.detail} for c in checks]
+        typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+    else:
+        for check in checks:
+            typer.echo(f"{'✓' if check.holds else '✗'} {check.name}{'  ' + check.detail if check.detail else ''}")
+    sys.exit(0 if all(check.holds for check in checks) else 1)

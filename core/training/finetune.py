@@ -1,0 +1,330 @@
+"""Fine-tuning: one network on many sets at once, or on a user's own file (RexUniNLU, arXiv 2304.14770).
+
+`python -m core.training.finetune --data mine.jsonl --init data/models/rex-mini-zh --out data/models/mine --epochs 5`
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from core.errors import InputError
+from core.model.checkpoint import build_model, read_state, resolve_device, save_checkpoint
+from core.model.config import RexConfig
+from core.model.rex import RexModel
+from core.model.tokenizer import RexTokenizer
+from core.training.augment import LIGHT, AugmentConfig
+from core.training.batches import BUCKETS, Batch, Mix, Pool, load_batches, read_pools
+from core.training.objective import circle_loss
+from core.training.options import FinetuneConfig, FinetuneResult, parse_arguments
+from core.training.scoring import Score, mean_f1, score_rows
+
+log = logging.getLogger(__name__)
+HELD_BACK = 0.15
+PATIENCE = 2
+
+
+@dataclass(slots=True)
+class _Run:
+    """The moving parts of a run."""
+
+    config: FinetuneConfig
+    model: RexModel
+    optimizer: torch.optim.Optimizer
+    device: torch.device
+    start: float
+    history: list[dict[str, Any]]
+    sums: Tensor  # (pools, 2): loss and prompts since the last log line
+    average: list[Tensor]
+    steps: int = 0
+    tokens: int = 0
+    logged_tokens: int = 0
+    lost: int = 0
+
+
+def finetune(config: FinetuneConfig) -> FinetuneResult:
+    """Train, score, save a complete checkpoint with its log; raises InputError for unusable data."""
+    start = time.perf_counter()
+    device = resolve_device(config.device)
+    cuda = device.type == "cuda"
+    torch.manual_seed(config.seed)
+    torch.set_float32_matmul_precision("high")
+    config = replace(
+        config,
+        tokens=config.tokens or (32768 if cuda else 2048),
+        workers=config.workers if config.workers >= 0 else (8 if cuda else 0),
+        autocast=config.autocast and cuda,
+    )
+    model = load_start(Path(config.init), dropout=config.dropout, seed=config.seed).to(device)
+    tokenizer = RexTokenizer.from_directory(Path(config.init))
+    train, dev = _load_data(config)
+    light = config.augment == "light" or (config.augment == "auto" and config.epochs > 0)
+    mix = Mix(
+        Path(config.init), LIGHT if light else AugmentConfig(), config.tokens, _weights(train, config), config.seed
+    )
+    rows = _development_rows(dev, config)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    run = _Run(
+        config=config,
+        model=model,
+        optimizer=torch.optim.AdamW(_parameter_groups(model, config), lr=config.lr, betas=(0.9, 0.98), fused=cuda),
+        device=device,
+        start=start,
+        history=[],
+        sums=torch.zeros(len(train), 2, device=device),
+        average=[p.detach().clone() for p in trained] if config.ema else [],
+    )
+    names = [f"{pool.task}/{pool.source}" for pool in train]
+    log.info("data: %s", json.dumps({n: len(p) for n, p in zip(names, train, strict=True)}, ensure_ascii=False))
+    before = _score(run, tokenizer, rows) if config.epochs else ()
+    if config.compile:
+        _compile(run)
+    model.train()
+    epoch, after = _by_epochs(run, train, mix, tokenizer, rows) if config.epochs else (0, ())
+    if config.seconds:
+        after = _by_time(run, train, mix, tokenizer, rows)
+    out = Path(config.out)
+    save_checkpoint(model, out, tokenizer_from=Path(config.init))
+    result = FinetuneResult(out, before, after, run.steps, run.tokens, time.perf_counter() - start, run.lost, epoch)
+    record = {"config": asdict(config), "data": dict(zip(names, map(len, train), strict=True)), "steps": run.history}
+    record |= {"result": asdict(result) | {"out": str(out)}}
+    (out / "training_log.json").write_text(json.dumps(record, ensure_ascii=False, indent=1), encoding="utf-8")
+    return result
+
+
+def load_start(directory: Path, *, dropout: float, seed: int = 0) -> RexModel:
+    """A trainable float32 model from a checkpoint; a missing link head, as after pre-training, starts at random."""
+    config = RexConfig.from_file(directory / "config.json")
+    config = replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
+    state = read_state(directory)
+    torch.manual_seed(seed)
+    fresh = {name: value for name, value in RexModel(config).state_dict().items() if not name.startswith("plm.")}
+    if not fresh.keys() & state.keys():
+        log.info("no link head in %s: a fresh one", directory)
+        # Logits are sums over the hidden size without scaling, so torch's default would start far too loud.
+        state |= {n: torch.randn_like(v) * 0.02 if n.startswith("ffn") else v for n, v in fresh.items()}
+    model = build_model(config, state, dtype=torch.float32)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name != "rotary_emb.freqs")
+    return model
+
+
+def _load_data(config: FinetuneConfig) -> tuple[list[Pool], list[Pool]]:
+    """Training and development pools: of folders by file name, of single files by holding some records back."""
+    train: list[Pool] = []
+    dev: list[Pool] = []
+    for entry in map(Path, config.data):
+        if entry.is_dir():
+            train += read_pools(sorted(entry.glob("*.train.jsonl")))
+            dev += read_pools(sorted(entry.glob("*.dev.jsonl")))
+            continue
+        for pool in read_pools([entry], check=True):
+            order = np.random.default_rng(config.seed).permutation(len(pool))
+            held = max(1, round(len(pool) * HELD_BACK)) if len(pool) > 3 else 0
+            train.append(pool.part(np.sort(order[held:])))
+            dev += [pool.part(np.sort(order[:held]))] if held else []
+    train = [pool for pool in train if pool.source not in config.without]
+    if not train:
+        raise InputError(f"{'、'.join(config.data)} 里没有训练数据：需要 *.train.jsonl 或单个 .jsonl 文件")
+    return train, [pool for pool in dev if pool.source not in config.without]
+
+
+def _weights(pools: Sequence[Pool], config: FinetuneConfig) -> tuple[float, ...] | None:
+    """The chance of each pool: the square root of its capped size, times the factors asked for."""
+    factors: dict[str, float] = {}
+    for entry in config.weight:
+        name, _, value = entry.partition("=")
+        if name not in {known for pool in pools for known in (pool.task, pool.source)}:
+            raise InputError(f"--weight {entry}：没有任务或数据集“{name}”")
+        try:
+            factors[name] = float(value)
+        except ValueError as error:
+            raise InputError(f"--weight {entry}：“{value}”不是数字") from error
+    if config.epochs:
+        return None
+    return tuple(min(len(p), config.cap) ** 0.5 * factors.get(p.task, 1.0) * factors.get(p.source, 1.0) for p in pools)
+
+
+def _development_rows(pools: Sequence[Pool], config: FinetuneConfig) -> list[tuple[str, str, dict[str, Any]]]:
+    rows = []
+    for pool in pools:
+        for index in random.Random(config.seed).sample(range(len(pool)), min(len(pool), config.score_rows)):
+            row = pool.row(index)
+            rows.append((pool.task, pool.source, row if row.get("schema") else row | {"schema": pool.schema}))
+    return rows
+
+
+def _parameter_groups(model: RexModel, config: FinetuneConfig) -> list[dict[str, Any]]:
+    """Groups by weight decay and, with layer decay, by depth."""
+    depth = model.config.num_hidden_layers
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        level = depth + 1 if not name.startswith("plm.") else 0
+        if ".layer." in name:
+            level = int(name.split(".layer.")[1].split(".")[0]) + 1
+        decay = config.weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((decay, config.layer_decay ** (depth + 1 - level)), []).append(parameter)
+    return [{"params": members, "weight_decay": decay, "share": share} for (decay, share), members in groups.items()]
+
+
+def _compile(run: _Run) -> None:
+    """Compile the layers and run each batch shape once, so that the clock of the schedule starts afterwards."""
+    torch._dynamo.config.recompile_limit = 4 * len(BUCKETS)
+    for layer in run.model.plm.encoder["layer"].children():
+        layer.compile(dynamic=False)
+    run.model.train()
+    for width in BUCKETS:
+        count = max(1, run.config.tokens // width)
+        shape = torch.zeros(4, count, width, dtype=torch.int32)
+        lengths = torch.full((count,), width, dtype=torch.int32)
+        none = torch.zeros(0, 3, dtype=torch.int32)
+        tasks = torch.zeros(count, dtype=torch.int64)
+        _losses(run, Batch(shape, lengths, none, tasks, torch.tensor(0), torch.tensor(0.0))).mean().backward()
+    run.optimizer.zero_grad(set_to_none=True)
+    log.info("compiled after %.0f s", time.perf_counter() - run.start)
+
+
+def _losses(run: _Run, batch: Batch) -> Tensor:
+    """(B,) losses of a batch."""
+    ids = batch.ids.to(run.device, torch.int64, non_blocking=True)
+    lengths = batch.lengths.to(run.device, non_blocking=True)
+    gold = batch.gold.to(run.device, torch.int64, non_blocking=True)
+    width = ids.shape[-1]
+    keep = torch.arange(width, device=run.device)[None] < lengths[:, None]
+    with torch.autocast(run.device.type, dtype=torch.bfloat16, enabled=run.config.autocast):
+        logits = run.model(ids[0], ids[1], ids[2], ids[3], keep, width - 1)
+    return circle_loss(logits, gold, keep=keep)
+
+
+def _step(run: _Run, batch: Batch, progress: float) -> None:
+    """One optimiser step at a point of the run in [0, 1]: the rate rises, then falls to 0."""
+    config = run.config
+    factor = min(progress / config.warmup if config.warmup else 1.0, (1 - progress) / (1 - config.warmup), 1.0)
+    for group in run.optimizer.param_groups:
+        group["lr"] = config.lr * group["share"] * max(factor, 0.0)
+    losses = _losses(run, batch)
+    losses.mean().backward()
+    trained: list[Tensor] = [p for p in run.model.parameters() if p.requires_grad]
+    nn.utils.clip_grad_norm_(trained, config.clip)
+    run.optimizer.step()
+    run.optimizer.zero_grad(set_to_none=True)
+    if config.ema:
+        with torch.no_grad():
+            torch._foreach_lerp_(run.average, trained, 1 - min(config.ema, (1 + run.steps) / (10 + run.steps)))
+    seen = torch.stack((losses.detach(), torch.ones_like(losses)), dim=1)
+    run.sums.index_add_(0, batch.tasks.to(run.device, non_blocking=True), seen)
+    run.steps += 1
+    run.tokens += batch.ids[0].numel()
+    run.lost += int(batch.lost)
+
+
+def _log(run: _Run, pools: Sequence[Pool], since: float, **extra: Any) -> float:
+    """Add a line to the history: mean loss by task since the last one. Returns the time."""
+    sums = run.sums.cpu()
+    run.sums.zero_()
+    now = time.perf_counter()
+    total: dict[str, list[float]] = {}
+    for pool, (loss, count) in zip(pools, sums.tolist(), strict=True):
+        entry = total.setdefault(pool.task, [0.0, 0.0])
+        entry[0], entry[1] = entry[0] + loss, entry[1] + count
+    loss = float(sums[:, 0].sum() / sums[:, 1].sum().clamp(min=1))
+    if not np.isfinite(loss):
+        raise InputError(f"第 {run.steps} 步的损失不是有限数：训练已发散，请调低 --lr（现为 {run.config.lr}）")
+    line = {
+        "step": run.steps,
+        "seconds": round(now - run.start, 1),
+        "tokens": run.tokens,
+        "tokens_per_s": round((run.tokens - run.logged_tokens) / max(now - since, 1e-9)),
+        "lr": run.optimizer.param_groups[0]["lr"],
+        "loss": round(loss, 4),
+        "tasks": {task: round(loss / count, 4) for task, (loss, count) in total.items() if count},
+    } | extra
+    run.history.append(line)
+    run.logged_tokens = run.tokens
+    log.info("%s", json.dumps(line, ensure_ascii=False))
+    return now
+
+
+def _score(run: _Run, tokenizer: RexTokenizer, rows: Sequence[tuple[str, str, dict[str, Any]]]) -> tuple[Score, ...]:
+    budget = run.config.tokens
+    scores = score_rows(run.model, tokenizer, rows, batch_tokens=budget, autocast=run.config.autocast)
+    log.info("scores: mean %.4f %s", mean_f1(scores), {f"{s.task}/{s.source}": round(s.f1, 3) for s in scores})
+    return scores
+
+
+def _by_epochs(
+    run: _Run, train: Sequence[Pool], mix: Mix, tokenizer: RexTokenizer, rows: Sequence[tuple[str, str, dict[str, Any]]]
+) -> tuple[int, tuple[Score, ...]]:
+    """Passes over the data; the weights of the best one on the held-back records are kept."""
+    epochs = run.config.epochs
+    best, kept, weights = -1.0, epochs, None
+    scores: tuple[Score, ...] = ()
+    since = time.perf_counter()
+    for epoch in range(epochs):
+        loader = load_batches(train, replace(mix, seed=mix.seed + epoch), workers=run.config.workers)
+        for batch in loader:
+            _step(run, batch, (epoch + float(batch.share)) / epochs)
+        now = _score(run, tokenizer, rows)
+        since = _log(run, train, since, epoch=epoch + 1, mean_f1=round(mean_f1(now), 4))
+        if not rows:
+            continue
+        if mean_f1(now) > best:
+            best, kept, scores = mean_f1(now), epoch + 1, now
+            weights = {name: value.detach().clone() for name, value in run.model.state_dict().items()}
+        elif epoch + 1 - kept >= PATIENCE:
+            break
+    if weights is not None:
+        run.model.load_state_dict(weights)
+    return kept, scores
+
+
+def _by_time(
+    run: _Run, train: Sequence[Pool], mix: Mix, tokenizer: RexTokenizer, rows: Sequence[tuple[str, str, dict[str, Any]]]
+) -> tuple[Score, ...]:
+    """Steps until the time is up, with room for the last score and for saving."""
+    config = run.config
+    begin = since = scored = time.perf_counter()
+    first = _score(run, tokenizer, rows) if config.score_every else ()
+    cost = time.perf_counter() - begin if first else 0.01 * len(rows)
+    end = run.start + config.seconds - 1.5 * cost - min(10.0, 0.1 * config.seconds)
+    begin = since = scored = time.perf_counter()
+    for batch in load_batches(train, mix, workers=config.workers, pin=run.device.type == "cuda"):
+        now = time.perf_counter()
+        if now >= end:
+            break
+        _step(run, batch, (now - begin) / (end - begin))
+        if now - since > min(10.0, config.seconds / 20):
+            since = _log(run, train, since)
+        if config.score_every and now - scored > config.score_every:
+            _score(run, tokenizer, rows)
+            scored = time.perf_counter()
+    _log(run, train, since)
+    if config.ema:
+        with torch.no_grad():
+            for weight, mean in zip((p for p in run.model.parameters() if p.requires_grad), run.average, strict=True):
+                weight.copy_(mean)
+    return _score(run, tokenizer, rows)
+
+
+def main() -> None:
+    """Run from the command line; progress goes to the log."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    result = finetune(parse_arguments())
+    for score in result.after:
+        log.info("%s", json.dumps(asdict(score), ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,235 @@
+"""Every page, run by Streamlit's own test driver over the real application and a small network."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from core.model.checkpoint import save_checkpoint
+from core.model.config import RexConfig
+from core.model.rex import RexModel
+from core.schemas.presets import list_presets
+from core.services import get_job
+from core.storage import queries
+from core.types import Document
+from streamlit_app.app import PAGES
+from streamlit_app.resources import application
+
+ROOT = Path(__file__).resolve().parents[2]
+TOKENIZER = ROOT / "data" / "models" / "rex-mini-zh"
+TASK_PAGES = {
+    "entities": "ner",
+    "relations": "re",
+    "events": "ee",
+    "aspects": "absa",
+    "aspect_sentiment": "atsc",
+    "sentiment": "sentiment",
+    "classification": "classification",
+    "hierarchy": "hierarchy",
+    "matching": "matching",
+    "coreference": "coref",
+    "reading": "mrc",
+}
+PATIENCE_S = 60
+
+
+@pytest.fixture(scope="session")
+def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete checkpoint with untrained weights, quick to run."""
+    directory = tmp_path_factory.mktemp("checkpoint")
+    torch.manual_seed(3)
+    config = RexConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64)
+    save_checkpoint(RexModel(config), directory, tokenizer_from=TOKENIZER)
+    return directory
+
+
+@pytest.fixture
+def desk(tmp_path: Path, small_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
+    """The dashboard on its first page, with a database of its own."""
+    monkeypatch.setenv("REX_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("REX_MODEL", str(small_checkpoint))
+    monkeypatch.setenv("REX_DEVICE", "cpu")
+    # Untrained scores crowd round one half: at the usual threshold half of all spans would be found.
+    monkeypatch.setenv("REX_THRESHOLD", "0.9")
+    application.clear()
+    yield AppTest.from_file(str(ROOT / "streamlit_app" / "app.py"), default_timeout=PATIENCE_S).run()
+    application.clear()
+
+
+def go(desk: AppTest, page: str) -> AppTest:
+    desk.switch_page(f"../pages/{page}.py").run()
+    assert not desk.exception
+    return desk
+
+
+def press_run(desk: AppTest, task: str) -> AppTest:
+    """Press Run and run the page again until the job has ended."""
+    desk.button(key=f"{task}-run").click().run()
+    until = time.monotonic() + PATIENCE_S
+    while get_job(application(), desk.session_state[f"{task}-job"]).state == "running":
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    desk.run()
+    assert not desk.exception
+    return desk
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_every_page_opens_in_both_languages(desk: AppTest, language: str) -> None:
+    desk.session_state["language"] = language
+    words = json.loads((ROOT / f"streamlit_app/locales/main.{language}.json").read_text(encoding="utf-8"))
+    for page in (name for group in PAGES.values() for name in group):
+        go(desk, page)
+        assert not desk.error
+        assert words[f"page.{page}"] in [header.value for header in desk.header]
+
+
+@pytest.mark.parametrize(("page", "task"), TASK_PAGES.items())
+def test_a_task_page_reads_its_sample_and_stores_the_run(desk: AppTest, page: str, task: str) -> None:
+    go(desk, page)
+    assert desk.text_area(key=f"{task}-text").value == list_presets(task)[0].sample.text
+    press_run(desk, task)
+    assert not desk.error
+    database = application().database
+    [run] = queries.list_runs(database)
+    assert (run.task, run.state, run.done) == (task, "done", 1)
+    assert queries.count_documents(database) == 1
+    assert any("下载" in button.proto.help for button in desk.get("download_button"))
+
+
+def test_every_preset_of_every_task_can_be_asked(desk: AppTest) -> None:
+    for page, task in TASK_PAGES.items():
+        go(desk, page)
+        for preset in list_presets(task):
+            desk.selectbox(key=f"{task}-preset").set_value(preset.name).run()
+            assert not desk.exception
+            assert not desk.error
+            assert desk.text_area(key=f"{task}-text").value == preset.sample.text
+
+
+def test_a_text_of_ones_own_survives_another_preset_and_another_page(desk: AppTest) -> None:
+    go(desk, "entities")
+    desk.text_area(key="ner-text").set_value("我自己的一段文字").run()
+    desk.selectbox(key="ner-preset").set_value(list_presets("ner")[1].name).run()
+    assert desk.text_area(key="ner-text").value == "我自己的一段文字"
+    go(desk, "runs")
+    go(desk, "entities")
+    assert desk.text_area(key="ner-text").value == "我自己的一段文字"
+    assert desk.selectbox(key="ner-preset").value == list_presets("ner")[1].name
+
+
+def test_a_type_added_in_the_form_is_in_both_views(desk: AppTest) -> None:
+    go(desk, "entities")
+    desk.text_input(key="ner-schema-new").set_value("药物")
+    desk.button(key="ner-schema-add").click().run()
+    assert "药物" in list(desk.data_editor[0].value["type"])
+    desk.get_by_key("ner-schema-view").set_value("json").run()
+    assert json.loads(desk.text_area(key="ner-schema-json").value)["药物"] is None
+
+
+def test_json_typed_in_reaches_the_table(desk: AppTest) -> None:
+    go(desk, "relations")
+    desk.get_by_key("re-schema-view").set_value("json").run()
+    desk.text_area(key="re-schema-json").set_value('{"药物": {"适应症(疾病)": null}}').run()
+    desk.get_by_key("re-schema-view").set_value("table").run()
+    assert desk.data_editor[0].value.to_numpy().tolist() == [["药物", ""], ["适应症(疾病)", "药物"]]
+
+
+def test_a_row_edited_in_the_table_reaches_the_json(desk: AppTest) -> None:
+    go(desk, "entities")
+    [key] = [name for name in desk.session_state if str(name).startswith("ner-schema-table-")]
+    desk.session_state[key] = {
+        "edited_rows": {0: {"type": "姓名"}},
+        "added_rows": [{"type": "电话"}],
+        "deleted_rows": [1],
+    }
+    desk.run()
+    desk.get_by_key("ner-schema-view").set_value("json").run()
+    names = list(json.loads(desk.text_area(key="ner-schema-json").value))
+    assert names[0] == "姓名"
+    assert names[-1] == "电话"
+    assert len(names) == len(list_presets("ner")[0].schema)
+
+
+def test_faulty_json_is_explained_and_run_is_closed(desk: AppTest) -> None:
+    go(desk, "entities")
+    desk.get_by_key("ner-schema-view").set_value("json").run()
+    desk.text_area(key="ner-schema-json").set_value('{"人物": null,}').run()
+    assert "JSON" in desk.error[0].value
+    assert desk.button(key="ner-run").disabled
+
+
+def test_a_table_of_documents_is_read_row_by_row(desk: AppTest) -> None:
+    go(desk, "entities")
+    desk.get_by_key("ner-source").set_value("file").run()
+    table = "编号,内容\nA1,张三在北京。\nA2,李四去了上海。\nA3,王五住在广州。\n"
+    desk.file_uploader(key="ner-upload").upload("三行.csv", table.encode("gb18030")).run()
+    press_run(desk, "ner")
+    [run] = queries.list_runs(application().database)
+    assert run.done == 3
+    assert {one.external_id for one in queries.list_documents(application().database)} == {"A1", "A2", "A3"}
+    desk.get_by_key(f"ner-{desk.session_state['ner-job']}-view").set_value("all").run()
+    assert not desk.exception
+
+
+def test_an_unreadable_file_is_named(desk: AppTest) -> None:
+    go(desk, "entities")
+    desk.get_by_key("ner-source").set_value("file").run()
+    desk.file_uploader(key="ner-upload").upload("空.txt", b"").run()
+    assert "空" in desk.error[0].value
+    assert not desk.exception
+
+
+def test_markup_in_a_text_is_shown_not_obeyed(desk: AppTest) -> None:
+    go(desk, "sentiment")
+    desk.text_area(key="sentiment-text").set_value("<img src=x onerror=alert(1)> 很好").run()
+    press_run(desk, "sentiment")
+    shown = "".join(part.value for part in desk.html)
+    assert "&lt;img" in shown
+    assert "<img" not in shown
+
+
+def test_a_run_can_be_opened_again_and_deleted(desk: AppTest) -> None:
+    press_run(go(desk, "sentiment"), "sentiment")
+    go(desk, "runs")
+    box = desk.selectbox(key="runs-open")
+    box.set_value(box.options[0] if isinstance(box.options[0], queries.RunInfo) else queries.list_runs(application().database)[0])
+    desk.run()
+    assert not desk.exception
+    [run] = queries.list_runs(application().database)
+    desk.button(key=f"run-{run.id}-delete").click().run()
+    assert queries.count_runs(application().database) == 0
+
+
+def test_documents_can_be_searched(desk: AppTest) -> None:
+    application().store.add_documents([Document("南京的梧桐树", id="甲"), Document("成都的火锅", id="乙")])
+    go(desk, "documents")
+    assert len(desk.dataframe[0].value) == 2
+    desk.text_input(key="documents-search").set_value("火锅").run()
+    assert desk.dataframe[0].value["document"].tolist() == ["乙"]
+
+
+def test_a_saved_schema_becomes_a_preset(desk: AppTest) -> None:
+    go(desk, "schemas")
+    desk.text_input(key="schemas-name").set_value("我的药品")
+    desk.selectbox(key="schemas-task").set_value("ner")
+    desk.text_area(key="schemas-body").set_value('{"药物": null}').run()
+    desk.button(key="schemas-save").click().run()
+    assert not desk.error
+    go(desk, "entities")
+    desk.selectbox(key="ner-preset").set_value("saved:我的药品").run()
+    assert desk.data_editor[0].value["type"].tolist() == ["药物"]
+
+
+def test_the_overview_reads_one_text_with_every_task(desk: AppTest) -> None:
+    go(desk, "overview")
+    press_run(desk, "overview")
+    assert not desk.error
+    tasks = {run.task for run in queries.list_runs(application().database)}
+    assert {"ner", "re", "ee", "absa", "atsc", "sentiment", "classification", "multilabel", "mrc"} <= tasks
