@@ -32,7 +32,7 @@ def parse_json(text: str, name: str) -> Parsed:
         try:
             if isinstance(value, _Bad):
                 raise InputError(value.reason)
-            document, schema = _document(value, default_id=f"{stem}-{number}", name=name)
+            document, schema = document_from_json(value, default_id=f"{stem}-{number}", name=name)
         except InputError as error:
             problems.append(f"{place}：{error}，已跳过。")
             continue
@@ -78,8 +78,11 @@ def _load(text: str) -> Any:
         return _Bad("不是可以读取的 JSON（数字过长或嵌套过深）")
 
 
-def _document(value: Any, *, default_id: str, name: str) -> tuple[Document, dict[str, Any] | None]:
-    """Raises InputError for a value that cannot be a document."""
+def document_from_json(value: Any, *, default_id: str = "", name: str = "") -> tuple[Document, dict[str, Any] | None]:
+    """One document and the schema that it brought, from a JSON object or string; keys as in `parse_json`.
+
+    Raises InputError for a value that cannot be a document.
+    """
     if isinstance(value, str):
         value = {"text": value}
     if not isinstance(value, dict):

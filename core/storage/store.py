@@ -37,19 +37,26 @@ class Store:
     def add_documents(self, documents: Sequence[Document]) -> list[int]:
         """Keep `documents`; returns one row id for each, in order.
 
-        A document that is stored already, equal in every field, keeps its row. Equal documents within
-        one call get rows of their own, so that no line of an uploaded table disappears.
+        A document that is stored already, equal in every field, keeps its row. Equal documents within one
+        call get rows of their own, so that no line of an uploaded table disappears; one and the same object
+        given several times (one text for several tasks) is one document.
         """
-        hashes = [document_sha256(document) for document in documents]
+        distinct = {id(document): document for document in documents}
+        hashes = {key: document_sha256(document) for key, document in distinct.items()}
         with self._transaction() as session:
-            stored = _rows_by_hash(session, hashes)
-            rows: list[DocumentRow | int] = []
-            for document, sha256 in zip(documents, hashes, strict=True):
-                known = stored[sha256]
-                rows.append(known.pop(0) if known else _document_row(document, sha256))
-            session.add_all(row for row in rows if isinstance(row, DocumentRow))
+            stored = _rows_by_hash(session, list(hashes.values()))
+            ids: dict[int, int] = {}
+            new: dict[int, DocumentRow] = {}
+            for key, document in distinct.items():
+                known = stored[hashes[key]]
+                if known:
+                    ids[key] = known.pop(0)
+                else:
+                    new[key] = _document_row(document, hashes[key])
+            session.add_all(new.values())
             session.flush()
-            return [row if isinstance(row, int) else row.id for row in rows]
+            ids.update((key, row.id) for key, row in new.items())
+            return [ids[id(document)] for document in documents]
 
     def save_schema(self, name: str, task: str, *, body: Mapping[str, Any]) -> int:
         """Keep a schema under a name; returns its row id. A new version is made only when it differs from the last."""

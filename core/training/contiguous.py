@@ -9,6 +9,8 @@ the shift: Transformer-XL, arXiv 1901.02860, appendix B).
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +18,7 @@ from torch.nn import functional
 
 from core.errors import CheckpointError
 from core.model.attention import DisentangledAttention
-from core.model.encoder import Encoder
+from core.model.encoder import Encoder, Layer
 
 
 def encode(encoder: Encoder, input_ids: Tensor) -> Tensor:
@@ -29,9 +31,12 @@ def encode(encoder: Encoder, input_ids: Tensor) -> Tensor:
         raise CheckpointError(f"序列长度 {length} 超出相对位置表（{span}），或该网络使用对数分桶：请缩短 length。")
     table = encoder.relative_table(slice(span - length, span + length))
     parts = encoder.encoder
-    embedded = hidden = encoder.embeddings(input_ids)
-    for index, layer in enumerate(parts["layer"]):
-        attended = layer.attention["output"](attention(layer.attention["self"], hidden, table), hidden)
+    embedded: Tensor = encoder.embeddings(input_ids)
+    hidden = embedded
+    for index, layer in enumerate(cast(Iterable[Layer], parts["layer"])):
+        attended = layer.attention["output"](
+            attention(cast(DisentangledAttention, layer.attention["self"]), hidden, table), hidden
+        )
         hidden = layer.output(layer.activation(layer.intermediate["dense"](attended)), attended)
         if index == 0 and "conv" in parts:
             hidden = parts["conv"](embedded, hidden, None)
@@ -54,20 +59,22 @@ def attention(attend: DisentangledAttention, x: Tensor, table: Tensor) -> Tensor
         scores = scores + shift(_with_table(query, keys_r.flip(1)), length - 1)
     if queries_r is not None:
         scores = scores + shift(_with_table(key * scale, queries_r), length).transpose(-1, -2)
-    weights = torch.softmax(scores, dim=-1).to(value.dtype)
-    return (weights @ value).permute(1, 2, 0, 3).flatten(-2)
+    context: Tensor = torch.softmax(scores, dim=-1).to(value.dtype) @ value
+    return context.permute(1, 2, 0, 3).flatten(-2)
 
 
 def _with_table(x: Tensor, rows: Tensor) -> Tensor:
     """(A, B, L, D) and (A, R, D) → products (A, B, L, R)."""
-    return (x.flatten(1, 2) @ rows.transpose(-1, -2)).unflatten(1, x.shape[1:3])
+    products: Tensor = x.flatten(1, 2) @ rows.transpose(-1, -2)
+    return products.unflatten(1, x.shape[1:3])
 
 
 def shift(x: Tensor, start: int) -> Tensor:
     """(…, L, 2L) → (…, L, L) with `out[i, j] = x[i, start - i + j]`; start is L - 1 or L."""
     length = x.shape[-2]
     flat = x.flatten(-2)[..., start : start + length * (2 * length - 1)]
-    return flat.unflatten(-1, (length, 2 * length - 1))[..., :length].float()
+    rows: Tensor = flat.unflatten(-1, (length, 2 * length - 1))
+    return rows[..., :length].float()
 
 
 class MaskedHead(nn.Module):

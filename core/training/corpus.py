@@ -17,6 +17,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -29,7 +30,7 @@ GENERATED = ("smile", "emollm", "alpaca_open", "huatuo_med", "dotnet_docs", "deb
 SOURCE_WEIGHTS = dict.fromkeys(GENERATED, 0.3)
 """How often a token of a source is drawn, relative to other sources; 1 where nothing is said."""
 
-_OPENERS = {".xz": lzma.open, ".gz": gzip.open}
+_OPENERS: dict[str, Any] = {".xz": lzma.open, ".gz": gzip.open}
 _MARKERS = ("[CLASSIFY]", "[MULTICLASSIFY]")
 _CHUNK_CHARS = 500_000
 _log = logging.getLogger(__name__)
@@ -192,7 +193,8 @@ def _keep_new(chunk: _Chunk, seen: set[int], counts: SourceCounts) -> np.ndarray
             keep[number] = False
         else:
             seen.add(key)
-    return chunk.tokens[np.repeat(keep, chunk.lengths)]
+    kept: np.ndarray = chunk.tokens[np.repeat(keep, chunk.lengths)]
+    return kept
 
 
 def main() -> None:

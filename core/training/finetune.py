@@ -232,7 +232,7 @@ def _step(run: _Run, batch: Batch, progress: float) -> None:
 
 def _log(run: _Run, pools: Sequence[Pool], since: float, **extra: Any) -> float:
     """Add a line to the history: mean loss by task since the last one. Returns the time."""
-    sums = run.sums.cpu()
+    sums = run.sums.to("cpu", copy=True)
     run.sums.zero_()
     now = time.perf_counter()
     total: dict[str, list[float]] = {}

@@ -12,6 +12,7 @@ import json
 import logging
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,8 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
 
     def loss_of(batch: MaskedBatch) -> Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            return forward(batch.input_ids, batch.positions, batch.labels)
+            loss: Tensor = forward(batch.input_ids, batch.positions, batch.labels)
+        return loss
 
     def validate() -> float:
         # With gradients on, although unused: without, the compiler would build the network a second time.
@@ -207,7 +209,7 @@ def draw(streams: Streams, config: PretrainConfig, shape: RexConfig, *, generato
     return mask_spans(ids, count=count, span=config.span, vocab_size=shape.vocab_size, generator=generator)
 
 
-def bench(step: Any, config: PretrainConfig, device: torch.device) -> PretrainResult:
+def bench(step: Callable[[float], Tensor], config: PretrainConfig, device: torch.device) -> PretrainResult:
     """Time BENCH_STEPS steps after warming up."""
     for _ in range(BENCH_WARM_UP):
         last = step(1e-6)

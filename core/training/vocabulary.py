@@ -141,19 +141,14 @@ def select(
     for character, number in counts.characters.items():
         folded[_best_form(table.get(character, ()), basic) or character] += number
 
-    han = [character for character in folded if is_han(character) and character not in basic]
-    symbols = [c for c in folded if not is_han(c) and not is_emoji(c) and c not in string.digits]
-    punctuation = list(dict.fromkeys(c for c in normalizer().normalize_str(PUNCTUATION)))
-    punctuation = [c for c in punctuation if c not in string.ascii_letters and not c.isspace()]
-
-    emoji = [c for c in folded if is_emoji(c) and c not in punctuation]
-
+    punctuation = {c for c in normalizer().normalize_str(PUNCTUATION) if not c.isspace() and not "a" <= c <= "z"}
+    rest = [c for c in folded if c not in basic and c not in punctuation and c not in string.digits]
+    han = [c for c in rest if is_han(c)]
+    emoji = [c for c in rest if is_emoji(c)]
+    symbols = [c for c in rest if not is_han(c) and not is_emoji(c)]
     chosen_han = basic.difference(table) | set(_most(han, folded, limit=HAN_LIMIT - len(basic), least=HAN_MIN_COUNT))
-    chosen_symbols = _most(
-        [c for c in symbols if c not in punctuation], folded, limit=SYMBOL_LIMIT, least=SYMBOL_MIN_COUNT
-    )
     singles = [
-        *sorted({*punctuation, *chosen_symbols}),
+        *sorted(punctuation.union(_most(symbols, folded, limit=SYMBOL_LIMIT, least=SYMBOL_MIN_COUNT))),
         *string.digits,
         *sorted(chosen_han),
         *string.ascii_lowercase,

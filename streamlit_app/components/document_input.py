@@ -78,10 +78,11 @@ def occurrences(text: str, words: list[str]) -> list[Span]:
 
 
 def _source(task: str) -> str:
+    labels = {name: t(f"input.source.{name}") for name in ("text", "file")}
     source: str = st.segmented_control(
         t("input.source"),
-        ["text", "file"],
-        format_func=lambda name: t(f"input.source.{name}"),
+        list(labels),
+        format_func=labels.__getitem__,
         default="text",
         required=True,
         key=f"{task}-source",

@@ -25,10 +25,11 @@ def document_upload(key: str) -> list[Document]:
     if not files:
         st.caption(t("upload.empty"))
         return []
+    splits = {name: t(f"upload.split.{name}") for name in SPLITS}
     split = st.selectbox(
         t("upload.split"),
         SPLITS,
-        format_func=lambda name: t(f"upload.split.{name}"),
+        format_func=splits.__getitem__,
         key=f"{key}-split",
         help=t("upload.split.help"),
     )
@@ -49,10 +50,11 @@ def document_upload(key: str) -> list[Document]:
             show_error(error)
             continue
         if report.columns:
+            labels = {"": t("upload.column.auto")} | {name: name for name in report.columns}
             st.selectbox(
-                t("upload.column", name=file.name),
-                ["", *report.columns],
-                format_func=lambda name: name or t("upload.column.auto"),
+                t("upload.column", name=plain(file.name)),
+                list(labels),
+                format_func=labels.__getitem__,
                 key=column_key,
             )
         st.caption(t("upload.read", name=plain(file.name), count=len(report.documents), encoding=report.encoding))

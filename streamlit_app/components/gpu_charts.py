@@ -16,6 +16,9 @@ from streamlit_app.i18n import t
 GIB = 1024**3
 POINTS = 300
 LABELLED_EVENTS = 12
+# The same colours as the memory bar where the line is the same thing.
+UPPER_COLOURS = ("#8a97a6", "#7fb0e6", "#1f5fae")
+LOWER_COLOURS = ("#2d8a5f", "#d9822b", "#7356b3")
 
 
 def thinned(samples: Sequence[Sample], points: int = POINTS) -> list[Sample]:
@@ -66,10 +69,12 @@ def _draw(
     key: str,
 ) -> None:
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.58, 0.42], vertical_spacing=0.07)
-    for row, lines in enumerate((upper, lower), 1):
-        for name, numbers in lines.items():
+    for row, (lines, colours) in enumerate(((upper, UPPER_COLOURS), (lower, LOWER_COLOURS)), 1):
+        # A single line takes the strongest colour.
+        for (name, numbers), colour in zip(lines.items(), colours[-len(lines) :], strict=True):
             if any(number is not None for number in numbers):
-                figure.add_trace(go.Scatter(x=times, y=numbers, name=name, mode="lines"), row=row, col=1)
+                line = {"color": colour, "width": 2}
+                figure.add_trace(go.Scatter(x=times, y=numbers, name=name, mode="lines", line=line), row=row, col=1)
     visible = [event for event in events if times and event.time_s >= times[0].timestamp()]
     for event in visible[-LABELLED_EVENTS:]:
         figure.add_vline(

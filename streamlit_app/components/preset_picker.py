@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import streamlit as st
 
-from core.schemas.presets import Preset, list_presets
+from core.schemas.presets import list_presets
 from core.storage import queries
 from core.types import Document
 from streamlit_app.components.schema_editor import put_schema
@@ -24,10 +22,12 @@ def preset_picker(task: str) -> None:
     if st.session_state.get(key) not in presets and st.session_state.get(key) not in saved:
         st.session_state[key] = next(iter(presets))
         load_preset(task)
+    labels = {name: title(name, preset.name_en) for name, preset in presets.items()}
+    labels |= {name: t("preset.saved", name=name.removeprefix(SAVED)) for name in saved}
     st.selectbox(
         t("preset.pick"),
-        [*presets, *saved],
-        format_func=lambda name: _label(name, presets),
+        list(labels),
+        format_func=labels.__getitem__,
         key=key,
         on_change=load_preset,
         args=(task,),
@@ -58,9 +58,3 @@ def put_document(task: str, document: Document) -> None:
     st.session_state[f"{task}-aspects"] = "、".join(document.aspects)
     for field, spans in (("candidates", document.candidates), ("pronouns", document.pronouns)):
         st.session_state[f"{task}-{field}"] = "、".join(dict.fromkeys(span.text for span in spans))
-
-
-def _label(name: str, presets: Mapping[str, Preset]) -> str:
-    if name in presets:
-        return title(name, presets[name].name_en)
-    return t("preset.saved", name=name.removeprefix(SAVED))

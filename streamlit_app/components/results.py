@@ -31,10 +31,11 @@ def results(found: Sequence[AnnotatedDocument], *, name: str, key: str) -> None:
         _one(found[0], key=key)
         return
     # Only the chosen view is drawn: a table of thousands of rows should not be made for nobody.
+    views = {view: t(f"results.view.{view}") for view in ("each", "all", "summary")}
     view = st.segmented_control(
         t("results.view"),
-        ["each", "all", "summary"],
-        format_func=lambda view: t(f"results.view.{view}"),
+        list(views),
+        format_func=views.__getitem__,
         default="each",
         required=True,
         key=f"{key}-view",

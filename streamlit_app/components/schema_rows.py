@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from core.errors import SchemaError
@@ -10,6 +10,7 @@ from core.schemas.schema import Schema, parse_schema
 from streamlit_app.i18n import t
 
 SEPARATOR = " / "
+COLUMNS = ("type", "above")
 Row = tuple[str, str]  # (type, path of the type above; empty at the top)
 
 
@@ -38,18 +39,3 @@ def schema_of(rows: Sequence[Row]) -> Schema:
     if problems:
         raise SchemaError(problems)
     return parse_schema(tree)
-
-
-def edited_rows(rows: Sequence[Row], edits: Mapping[str, Any]) -> list[Row]:
-    """The rows after a table editor's edits: `edited_rows`, `deleted_rows` and `added_rows` by column name."""
-    changed = [list(row) for row in rows]
-    for index, cells in edits["edited_rows"].items():
-        for column, value in cells.items():
-            changed[int(index)][COLUMNS.index(column)] = value or ""
-    gone = set(edits["deleted_rows"])
-    kept = [(row[0], row[1]) for index, row in enumerate(changed) if index not in gone]
-    added = [(cells.get(COLUMNS[0]) or "", cells.get(COLUMNS[1]) or "") for cells in edits["added_rows"]]
-    return kept + added
-
-
-COLUMNS = ("type", "above")

@@ -9,10 +9,11 @@ from streamlit_app.i18n import t
 
 def task_choice(page: str, tasks: list[str]) -> str:
     """Draw the choice; the name of the chosen task, the first one to begin with."""
+    labels = {task: t(f"task.{task}") for task in tasks}
     chosen: str = st.segmented_control(
         t("task.choice"),
         tasks,
-        format_func=lambda task: t(f"task.{task}"),
+        format_func=labels.__getitem__,
         default=tasks[0],
         required=True,
         key=f"{page}-task",

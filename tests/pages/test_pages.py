@@ -199,7 +199,9 @@ def test_a_run_can_be_opened_again_and_deleted(desk: AppTest) -> None:
     press_run(go(desk, "sentiment"), "sentiment")
     go(desk, "runs")
     box = desk.selectbox(key="runs-open")
-    box.set_value(box.options[0] if isinstance(box.options[0], queries.RunInfo) else queries.list_runs(application().database)[0])
+    box.set_value(
+        box.options[0] if isinstance(box.options[0], queries.RunInfo) else queries.list_runs(application().database)[0]
+    )
     desk.run()
     assert not desk.exception
     [run] = queries.list_runs(application().database)

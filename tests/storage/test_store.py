@@ -182,6 +182,13 @@ def test_a_document_already_stored_keeps_its_row_but_equal_lines_get_their_own(s
     assert store.add_documents([Document("一样", id="1", metadata={"渠道": "电话"})])[0] not in (first, second)
 
 
+def test_one_object_given_for_several_tasks_is_one_document(store: Store) -> None:
+    document = Document("一段")
+    rows = store.add_documents([document, Document("一段"), document])
+    assert rows[0] == rows[2] != rows[1]
+    assert queries.count_documents(store.engine) == 2
+
+
 def test_a_thousand_documents_are_stored_in_one_call(store: Store) -> None:
     documents = [Document(f"文档{n}") for n in range(1200)]
     ids = store.add_documents(documents)

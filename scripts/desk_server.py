@@ -1,0 +1,80 @@
+"""The desk as users run it, on a free port and a data directory of its own; for browser tests and screenshots."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+WINDOW = {"width": 1440, "height": 900}
+BROWSER_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
+START_S = 120
+RUN_MS = 180_000
+
+
+@contextmanager
+def served(data_dir: Path, *, settings: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Yield the address of a desk that keeps its data in `data_dir`; `settings` are more environment variables."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app/app.py"]
+    command += [f"--server.port={port}", "--server.address=127.0.0.1", "--server.headless=true"]
+    log = data_dir / "server.log"
+    with log.open("wb") as output:
+        environment = {**os.environ, "REX_DATA_DIR": str(data_dir), **(settings or {})}
+        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            wait_until_healthy(server, address, log=log)
+            yield address
+        finally:
+            server.terminate()
+            try:
+                server.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+
+
+def wait_until_healthy(server: subprocess.Popen[bytes], address: str, *, log: Path) -> None:
+    """Return once the server answers; raises RuntimeError with its output when it does not."""
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.3)
+    raise RuntimeError(f"the desk did not start:\n{log.read_text(errors='replace')[-4000:]}")
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Yield Debian's Chromium. Raises RuntimeError when it is not installed."""
+    executable = shutil.which("chromium")
+    if executable is None:
+        raise RuntimeError("chromium not found: apt-get install chromium fonts-noto-cjk")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=BROWSER_ARGUMENTS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def settled(page: Page) -> None:
+    """Wait until no script runs any more."""
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=RUN_MS)
+    page.wait_for_timeout(600)

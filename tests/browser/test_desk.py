@@ -1,0 +1,134 @@
+"""The desk in a real browser: paste, edit the schema, run, see, download."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("playwright", reason="playwright is not installed: make test installs it")
+from playwright.sync_api import Browser, Download, Page, expect  # noqa: E402
+
+from scripts.desk_server import RUN_MS, WINDOW, chromium, served, settled  # noqa: E402
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed: apt-get install chromium"),
+]
+
+# An emoji shifts offsets that count UTF-16 units; the markup must stay text.
+TEXT = '😀<img src=x onerror="window.broken=true">\n昨天，刘志诚在广州市出席了签约仪式。'
+NEW_TYPE = "产品名称"
+PAGES = (
+    "overview", "entities", "relations", "events", "aspects", "aspect_sentiment", "sentiment", "classification",
+    "hierarchy", "matching", "coreference", "reading", "documents", "runs", "schemas", "gpu", "settings",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory, checkpoint_dir: Path) -> Iterator[str]:
+    settings = {"REX_MODEL": str(checkpoint_dir), "REX_DEVICE": "cpu", "REX_CPU_THREADS": "1"}
+    with served(tmp_path_factory.mktemp("desk"), settings=settings) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport=WINDOW, locale="zh-CN", accept_downloads=True)
+    yield context.new_page()
+    context.close()
+
+
+def open_page(page: Page, address: str, *, name: str) -> None:
+    page.goto(address if name == "overview" else f"{address}/{name}")
+    page.get_by_test_id("stHeading").first.wait_for(timeout=RUN_MS)
+    settled(page)
+
+
+def enter(page: Page, label: str, *, text: str) -> None:
+    """Type into a field and leave it, as a user does; wait until the page has taken it."""
+    field = page.get_by_label(label, exact=True)
+    field.fill(text)
+    field.blur()
+    settled(page)
+
+
+def download(page: Page, name: str) -> Download:
+    with page.expect_download(timeout=RUN_MS) as started:
+        page.get_by_role("button", name=name, exact=True).click()
+    return started.value
+
+
+def test_entities_are_found_shown_and_downloaded_with_exact_offsets(page: Page, address: str):
+    open_page(page, address, name="entities")
+    enter(page, "正文", text=TEXT)
+    enter(page, "新类型", text=NEW_TYPE)
+    page.get_by_role("button", name="添加").click()
+    settled(page)
+    page.get_by_role("button", name="运行", exact=False).first.click()
+    page.get_by_test_id("stDownloadButton").first.wait_for(timeout=RUN_MS)
+    settled(page)
+
+    marked = page.locator(".rex-text .rex-span")
+    assert marked.count() >= 2
+    expect(page.locator(".rex-text")).to_contain_text("<img src=x onerror=")
+    assert page.evaluate("window.broken") is None
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+    table = Path(download(page, "CSV").path()).read_bytes()
+    assert table.startswith(b"\xef\xbb\xbf"), "Excel needs the mark to read Chinese"
+    rows = list(csv.DictReader(io.StringIO(table.decode("utf-8-sig"), newline="")))
+    assert len(rows) >= 2
+    for row in rows:
+        assert row["原文"] == TEXT
+        assert TEXT[int(row["开始"]) : int(row["结束"])] == row["文本"] != ""
+        assert 0.5 <= float(row["得分"]) <= 1
+
+    (line,) = Path(download(page, "JSONL").path()).read_text("utf-8").splitlines()
+    result = json.loads(line)
+    found = result["annotations"]
+    assert len(found) == len(rows)
+    for annotation in found:
+        assert TEXT[annotation["start"] : annotation["end"]] == annotation["text"]
+    assert {annotation["type"] for annotation in found} == {row["类型"] for row in rows}
+    assert NEW_TYPE in {annotation["type"] for annotation in found}, "the added type was not asked for"
+
+
+def test_a_schema_with_a_fault_says_what_is_wrong_and_cannot_be_run(page: Page, address: str):
+    open_page(page, address, name="entities")
+    page.get_by_role("radio", name="模式 JSON").or_(page.get_by_role("button", name="模式 JSON")).first.click()
+    settled(page)
+    enter(page, "模式 JSON", text='{"人物": null,')
+    expect(page.get_by_test_id("stAlert").first).to_be_visible()
+    expect(page.get_by_role("button", name="运行", exact=False).first).to_be_disabled()
+
+
+def test_the_gpu_page_shows_memory_and_flushes(page: Page, address: str):
+    open_page(page, address, name="gpu")
+    expect(page.get_by_test_id("stMetricLabel").filter(has_text="本进程内存")).to_be_visible()
+    page.get_by_role("button", name="立即释放").click()
+    expect(page.get_by_text(re.compile("用时 .* 毫秒"))).to_be_visible(timeout=RUN_MS)
+
+
+def test_the_language_can_be_switched(page: Page, address: str):
+    open_page(page, address, name="gpu")
+    page.get_by_text("English", exact=True).click()
+    expect(page.get_by_role("button", name="Flush now")).to_be_visible(timeout=RUN_MS)
+
+
+def test_every_page_opens_without_an_error(page: Page, address: str):
+    for name in PAGES:
+        open_page(page, address, name=name)
+        expect(page.get_by_test_id("stException"), name).to_have_count(0)
