@@ -13,4 +13,6 @@ def build(settings: Settings | None = None) -> Application:
     settings = settings or Settings()
     database = open_database(settings.resolved_database_url)
     migrate(database)
-    return Application(settings, database=database, monitor=GpuMonitor())
+    app = Application(settings, database=database, monitor=GpuMonitor())
+    app.store.close_abandoned_runs()
+    return app

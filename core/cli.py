@@ -35,7 +35,9 @@ class Form(StrEnum):
 
 
 ModelOption = Annotated[str | None, typer.Option("--model", help="检查点目录或 ModelScope 编号；缺省用内置模型")]
-ThresholdOption = Annotated[float | None, typer.Option("--threshold", help="最低得分，0 到 1；缺省 0.5，即参考实现的判定")]
+ThresholdOption = Annotated[
+    float | None, typer.Option("--threshold", help="最低得分，0 到 1；缺省 0.5，即参考实现的判定")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="以 JSON 输出")]
 
 

@@ -109,4 +109,3 @@ def _item(document: Document, schema: Schema | None, task: Task, *, reference: b
         text = text if text.lstrip().startswith(marker) else marker + text
         return Item(replace(document, text=text, text_pair=None), find_task("rex"), asked)
     return Item(document, task, asked)
-

@@ -162,7 +162,8 @@ def start_overview(
 
 
 def _start(app: Application, items: Sequence[Item], *, threshold: float | None, schema_name: str | None) -> Job:
-    """One stored run for each task among the items, all in one job."""
+    """One stored run for each task among the items, all in one job; the schema is saved when it has a name."""
+    engine = app.engine
     status = model_status(app)
     by_task: dict[str, list[int]] = {}
     for index, item in enumerate(items):
@@ -174,10 +175,10 @@ def _start(app: Application, items: Sequence[Item], *, threshold: float | None, 
         limit = app.settings.threshold if threshold is None else threshold
         for task, members in by_task.items():
             body = items[members[0]].schema.to_dict()
-            name = schema_name or find_task(task).title_zh
             runs[task] = app.store.start_run(
                 task=task,
-                schema_id=app.store.save_schema(name, task, body=body) if body else None,
+                schema_id=app.store.save_schema(schema_name, task, body=body) if body and schema_name else None,
+                schema=body,
                 model=status.name,
                 revision=status.revision or "",
                 dtype=status.dtype or "",
@@ -187,11 +188,9 @@ def _start(app: Application, items: Sequence[Item], *, threshold: float | None, 
             )
         job.run_ids = tuple(runs.values())
         last = time.perf_counter()
-        for index, result in app.engine.annotate(items, threshold=threshold, cancelled=lambda: job.cancelled):
+        for index, result in engine.annotate(items, threshold=threshold, cancelled=lambda: job.cancelled):
             now = time.perf_counter()
-            app.store.save_result(
-                runs[result.task], rows[index], result=result, duration_s=now - last, position=index
-            )
+            app.store.save_result(runs[result.task], rows[index], result=result, duration_s=now - last, position=index)
             last = now
             yield index, result
 

@@ -175,9 +175,7 @@ def _aspect_sentiment(document: Document, schema: Schema) -> Plan:
         found = list(annotation_tree(answers[0].paths))
     if not found:
         return Finding((), tuple(answers))
-    classes = yield [
-        Request(document.text, aspect_schema(one.text, schema), CLASSIFY, reduce=True) for one in found
-    ]
+    classes = yield [Request(document.text, aspect_schema(one.text, schema), CLASSIFY, reduce=True) for one in found]
     annotations = []
     for one, answer in zip(found, classes, strict=True):
         children = tuple(
@@ -299,4 +297,4 @@ def schema_for(task: Task, schema: Schema | None) -> Schema:
         return task.default_schema
     if task.schema_kind == "none":
         return Schema(())
-    raise SchemaError(f"任务“{task.title_zh}”需要模式：请给出要找的类型，例如 {{\"人物\": null}}")
+    raise SchemaError(f'任务“{task.title_zh}”需要模式：请给出要找的类型，例如 {{"人物": null}}')

@@ -7,12 +7,14 @@ import streamlit as st
 
 from core.errors import RexError
 from core.storage import queries
+from core.tasks import TASKS
 from streamlit_app.components.annotation_table import table
 from streamlit_app.components.cards import quote
 from streamlit_app.components.document_upload import document_upload
 from streamlit_app.components.heading import heading
 from streamlit_app.components.messages import plain, show_error
-from streamlit_app.i18n import t
+from streamlit_app.components.task_pages import TASK_PAGES, hand_over
+from streamlit_app.i18n import t, title
 from streamlit_app.resources import application
 
 PAGE = 25
@@ -55,20 +57,31 @@ frame = pd.DataFrame(
 )
 table(frame, key="documents-table")
 
-chosen = st.selectbox(
+labels = {one.id: f"{one.id} · {one.preview[:40]}" for one in found}
+identifier = st.selectbox(
     t("documents.open"),
-    found,
+    list(labels),
     index=None,
-    format_func=lambda one: f"{one.id} · {one.preview[:40]}",
+    placeholder=t("choose"),
+    format_func=labels.__getitem__,
     key="documents-open",
 )
-if chosen is not None:
-    document = queries.get_document(app.database, chosen.id)
+if identifier is not None:
+    document = queries.get_document(app.database, identifier)
     quote(document.text)
     if document.text_pair:
         quote(document.text_pair)
     if document.metadata:
         st.caption("  \n".join(plain(f"{name}：{value}") for name, value in document.metadata.items()))
-    if st.button(t("documents.delete"), key=f"documents-delete-{chosen.id}", icon=":material/delete:"):
-        app.store.delete_document(chosen.id)
+    titles = {name: title(TASKS[name].title_zh, TASKS[name].title_en) for name in TASK_PAGES}
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    row.selectbox(t("documents.analyse"), list(titles), format_func=titles.__getitem__, key="documents-task", width=240)
+    row.button(
+        t("documents.go"),
+        key="documents-go",
+        icon=":material/play_arrow:",
+        on_click=lambda: hand_over(st.session_state["documents-task"], document),
+    )
+    if row.button(t("documents.delete"), key=f"documents-delete-{identifier}", icon=":material/delete:"):
+        app.store.delete_document(identifier)
         st.rerun()

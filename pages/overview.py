@@ -8,15 +8,15 @@ from core import services
 from core.errors import RexError
 from core.tasks import TASKS
 from core.types import AnnotatedDocument
+from streamlit_app.components.annotated_text import annotated_text
 from streamlit_app.components.document_input import overview_input
 from streamlit_app.components.downloads import downloads
 from streamlit_app.components.drawing import draw_finding
 from streamlit_app.components.heading import heading
-from streamlit_app.components.job_progress import job_progress
+from streamlit_app.components.job_progress import PATIENCE_S, job_progress, working
 from streamlit_app.components.messages import plain, show_error
 from streamlit_app.components.overview_schemas import overview_schemas, sample
 from streamlit_app.components.preset_picker import put_document
-from streamlit_app.components.task_page import PATIENCE_S
 from streamlit_app.i18n import t, title
 from streamlit_app.resources import application
 
@@ -28,10 +28,12 @@ def section(result: AnnotatedDocument) -> None:
     task = TASKS[result.task]
     with st.container(border=True):
         st.subheader(title(task.title_zh, task.title_en), anchor=False)
-        if result.annotations:
-            draw_finding(result, key=f"overview-{result.task}")
-        else:
+        if not result.annotations:
             st.caption(t("overview.nothing"))
+        elif result.task == "ner":
+            annotated_text(result.document.text, result.annotations)
+        else:
+            draw_finding(result, schema=None, key=f"overview-{result.task}")
 
 
 heading("overview")
@@ -40,7 +42,8 @@ if "overview-text" not in st.session_state:
     put_document("overview", sample())
 
 document = overview_input("overview")
-pressed = st.button(
+buttons, files = st.columns(2, vertical_alignment="center")
+pressed = buttons.button(
     t("overview.run"),
     key="overview-run",
     type="primary",
@@ -51,13 +54,13 @@ pressed = st.button(
 if pressed and document is not None:
     st.session_state.pop(JOB, None)
     try:
-        started = services.start_overview(app, document, schemas=overview_schemas(document))
+        with working(app):
+            started = services.start_overview(app, document, schemas=overview_schemas(document))
+            started.wait(PATIENCE_S)
     except RexError as error:
         show_error(error)
         st.stop()
     st.session_state[JOB] = started.id
-    with st.spinner(t("task.working")):
-        started.wait(PATIENCE_S)
 
 job = services.get_job(app, st.session_state[JOB]) if JOB in st.session_state else None
 if job is None:
@@ -69,7 +72,7 @@ if job.state == "running":
 if job.error:
     st.error(plain(job.error), icon=":material/error:")
 found = job.results
-if found:
+with files:
     downloads(found, name="overview", key="overview")
 for note in dict.fromkeys(note for result in found for note in result.notes):
     st.info(plain(note), icon=":material/info:")

@@ -7,6 +7,7 @@ import streamlit as st
 
 from core import services
 from core.errors import RexError
+from core.schemas.schema import parse_schema
 from core.storage import queries
 from core.tasks import TASKS
 from streamlit_app.components.annotation_table import table
@@ -58,13 +59,16 @@ frame = pd.DataFrame(
 )
 table(frame, key="runs-table")
 
-chosen = st.selectbox(
+labels = {run.id: label(run) for run in runs}
+identifier = st.selectbox(
     t("runs.open"),
-    runs,
+    list(labels),
     index=None,
-    format_func=label,
+    placeholder=t("choose"),
+    format_func=labels.__getitem__,
     key="runs-open",
 )
+chosen = next((run for run in runs if run.id == identifier), None)
 if chosen is not None:
     if chosen.error:
         st.error(plain(chosen.error), icon=":material/error:")
@@ -74,7 +78,11 @@ if chosen is not None:
         show_error(error)
         st.stop()
     if found:
-        results(found, name=f"{chosen.task}-{chosen.id}", key=f"run-{chosen.id}")
+        asked = None
+        if chosen.schema_name:
+            versions = queries.schema_versions(app.database, chosen.schema_name)
+            asked = next(parse_schema(dict(one.body)) for one in versions if one.version == chosen.schema_version)
+        results(found, schema=asked, name=f"{chosen.task}-{chosen.id}", key=f"run-{chosen.id}")
     else:
         st.info(t("results.nothing"), icon=":material/search_off:")
     if st.button(t("runs.delete"), key=f"run-{chosen.id}-delete", icon=":material/delete:", help=t("runs.delete.help")):

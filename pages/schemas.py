@@ -26,6 +26,11 @@ def task_title(name: str) -> str:
     return title(TASKS[name].title_zh, TASKS[name].title_en)
 
 
+def version_label(one: queries.SchemaInfo) -> str:
+    """A version in a list of choices."""
+    return t("schemas.version.label", number=one.version, when=f"{one.created_at.astimezone():%Y-%m-%d %H:%M}")
+
+
 heading("schemas")
 app = application()
 left, right = st.columns([3, 2], gap="medium")
@@ -38,7 +43,8 @@ with right:
         st.session_state["schemas-body"] = file.getvalue().decode("utf-8-sig", errors="replace")
         st.session_state["schemas-name"] = file.name.removesuffix(".json")
     name = st.text_input(t("schemas.name"), key="schemas-name", placeholder=t("schemas.name.example"))
-    task = st.selectbox(t("schemas.task"), TASKS_WITH_SCHEMA, format_func=task_title, key="schemas-task")
+    titles = {name: task_title(name) for name in TASKS_WITH_SCHEMA}
+    task = st.selectbox(t("schemas.task"), list(titles), format_func=titles.__getitem__, key="schemas-task")
     body = st.text_area(t("schema.json"), key="schemas-body", height=200, placeholder='{"人物": null}')
     if st.button(t("schemas.save"), key="schemas-save", type="primary", disabled=not (name.strip() and body.strip())):
         try:
@@ -65,15 +71,9 @@ with left:
     table(frame, key="schemas-table")
     chosen = st.selectbox(t("schemas.open"), [one.name for one in saved], key="schemas-open")
     versions = {one.version: one for one in queries.schema_versions(app.database, chosen)}
+    labels = {number: version_label(one) for number, one in versions.items()}
     version = st.selectbox(
-        t("schemas.version"),
-        list(versions),
-        format_func=lambda number: t(
-            "schemas.version.label",
-            number=number,
-            when=versions[number].created_at.astimezone().strftime("%Y-%m-%d %H:%M"),
-        ),
-        key=f"schemas-version-{chosen}",
+        t("schemas.version"), list(labels), format_func=labels.__getitem__, key=f"schemas-version-{chosen}"
     )
     text = json.dumps(dict(versions[version].body), ensure_ascii=False, indent=2)
     st.code(text, language="json", height=260)

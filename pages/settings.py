@@ -35,5 +35,5 @@ frame = pd.DataFrame(
     }
     for name, field in Settings.model_fields.items()
 )
-table(frame, key="settings-table")
+table(frame, key="settings-table", whole=True)
 st.caption(t("settings.how"))

@@ -12,28 +12,13 @@ import streamlit as st  # noqa: E402
 
 from streamlit_app.components.sidebar import language_switch, status_line  # noqa: E402
 from streamlit_app.i18n import t  # noqa: E402
+from streamlit_app.navigation import PAGES  # noqa: E402
 from streamlit_app.resources import application  # noqa: E402
 
-PAGES = {
-    "nav.analysis": {
-        "overview": "dashboard",
-        "entities": "label",
-        "relations": "hub",
-        "events": "bolt",
-        "aspects": "rate_review",
-        "aspect_sentiment": "thumbs_up_down",
-        "sentiment": "sentiment_satisfied",
-        "classification": "category",
-        "hierarchy": "account_tree",
-        "matching": "compare_arrows",
-        "coreference": "link",
-        "reading": "quiz",
-    },
-    "nav.data": {"documents": "folder_open", "runs": "history", "schemas": "schema"},
-    "nav.system": {"gpu": "memory", "settings": "settings"},
-}
+# A file of our own: named icons of the browser tab would be fetched from the internet.
+ICON = Path(__file__).resolve().parent / "assets" / "icon.png"
 
-st.set_page_config(page_title=t("app.title"), page_icon=":material/find_in_page:", layout="wide")
+st.set_page_config(page_title=t("app.title"), page_icon=ICON, layout="wide")
 
 page = st.navigation(
     {

@@ -14,7 +14,8 @@ from core.evaluation.metrics import Paths, Scores, score
 from core.inference.engine import Engine, Item
 from core.schemas.schema import Schema, parse_schema
 from core.tasks import CLASS_MARKERS, TASKS
-from core.types import Document, Path as FoundPath
+from core.types import Document
+from core.types import Path as FoundPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,10 @@ class Evaluation:
             **_numbers(self.scores, classes=self.class_records == self.scores.documents),
             "documents_per_s": round(self.documents_per_s, 2),
             "seconds": round(self.seconds, 3),
-            "tasks": {name: _numbers(one, classes=False) | {"accuracy": round(one.accuracy, 4)}
-                      for name, one in self.by_task.items()},
+            "tasks": {
+                name: _numbers(one, classes=False) | {"accuracy": round(one.accuracy, 4)}
+                for name, one in self.by_task.items()
+            },
         }
 
 

@@ -14,7 +14,8 @@ from core.inference.engine import Engine, Item
 from core.inference.prompts import Group, build_hints
 from core.schemas.schema import parse_schema
 from core.tasks import TASKS
-from core.types import Document, Path as FoundPath
+from core.types import Document
+from core.types import Path as FoundPath
 
 TOLERANCE = 1e-3
 """Published confidences have four digits and come from another build of torch."""

@@ -21,6 +21,8 @@ from core.tasks import CLASS_MARKERS, EXTRACT, MULTICLASSIFY, Answer, Request
 from core.types import Link, Path
 
 Reader = Generator[list[Prompt], list[Fired], Answer]
+MAX_SPANS = 300  # of one prompt, strongest first: a low threshold on a long text fires without end
+MAX_PREFIXES = 300  # asked on one level of one document
 MULTI_LABEL_CONFIDENCE = 0.9  # the reference keeps labels whose mean confidence exceeds this (SPEC 7.6)
 
 
@@ -64,12 +66,17 @@ def _prompts(
     ]
 
 
-def _spans(fired: Fired, prompt: Prompt, text: str) -> list[tuple[int, Link]]:
+def _spans(fired: Fired, prompt: Prompt, text: str, notes: list[str]) -> list[tuple[int, Link]]:
     """(marker, link) of every span; surrounding white space is trimmed on both sides, empty spans are dropped."""
+    scores = fired.probabilities.min(axis=1, initial=1.0)
+    chosen = np.arange(len(scores))
+    if len(scores) > MAX_SPANS:
+        chosen = np.sort(np.argsort(-scores, kind="stable")[:MAX_SPANS])
+        notes.append(f"一次询问得到 {len(scores)} 个候选，只保留得分最高的 {MAX_SPANS} 个：请调高阈值")
     found = []
-    for head, tail, marker, probability in zip(
-        fired.heads, fired.tails, fired.markers, fired.probabilities, strict=True
-    ):
+    for index in chosen:
+        head, tail, marker = fired.heads[index], fired.tails[index], fired.markers[index]
+        probability = fired.probabilities[index]
         start, end = int(prompt.offsets[head, 0]), int(prompt.offsets[tail, 1])
         raw = text[start:end]
         start += len(raw) - len(raw.lstrip())
@@ -98,7 +105,7 @@ def _extract(request: Request, pieces: PieceEncoder, limits: Limits) -> Reader:
         results = yield prompts
         level = {}
         for prompt, fired in zip(prompts, results, strict=True):
-            for marker, link in _spans(fired, prompt, request.text):
+            for marker, link in _spans(fired, prompt, request.text, notes):
                 group = prompt.markers[marker].group
                 path = (*parents[group][0], link)
                 key = tuple((one.type, one.start, one.end) for one in path)
@@ -107,6 +114,10 @@ def _extract(request: Request, pieces: PieceEncoder, limits: Limits) -> Reader:
                     paths[key] = path
                 if children and (key not in level or level[key][0][-1].score < link.score):
                     level[key] = (path, children)
+        if len(level) > MAX_PREFIXES:
+            notes.append(f"有 {len(level)} 个上级，只继续询问得分最高的 {MAX_PREFIXES} 个：请调高阈值或缩短文本")
+            best = sorted(level, key=lambda key: -level[key][0][-1].score)[:MAX_PREFIXES]
+            level = {key: level[key] for key in best}
     return Answer(_finished(paths), windows, tuple(dict.fromkeys(notes)))
 
 
@@ -153,7 +164,7 @@ def _class_levels(
     token = CLASS_MARKERS[request.mode]
     class_id = tokenizer.multiclassify_id if multi else tokenizer.classify_id
     text = tokenizer.encode_text(request.text, markers=request.markers)
-    threshold = 0.0 if blank else limits.threshold
+    threshold = -1.0 if blank else limits.threshold
     parents: list[tuple[Path, tuple[SchemaType, ...]]] = [((), request.schema.types)]
     found: list[_Candidate] = []
     windows = 1

@@ -106,7 +106,11 @@ class DisentangledAttention(nn.Module):
     def forward(self, x: Tensor, relations: Relations, positions: tuple[Tensor | None, Tensor | None]) -> Tensor:
         """x: (B, L, H) → context (B, L, H)."""
         keys_r, queries_r = positions
-        query, key, value = self._split(self.query_proj(x)), self._split(self.key_proj(x)), self._split(self.value_proj(x))
+        query, key, value = (
+            self._split(self.query_proj(x)),
+            self._split(self.key_proj(x)),
+            self._split(self.value_proj(x)),
+        )
         scale = 1.0 / math.sqrt(self.head_size * (1 + len(self.kinds)))
         query, key_scaled = query * scale, key * scale
         scores = query @ key.transpose(-1, -2)  # (B, A, L, L)

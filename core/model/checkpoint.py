@@ -20,7 +20,13 @@ from core.model.rex import RexModel
 from core.model.tokenizer import RexTokenizer
 
 INDEX = "model.safetensors.index.json"
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json", "added_tokens.json")
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
 IGNORED_KEYS = {"plm.embeddings.position_ids"}  # a buffer of old saves, not a weight (SPEC 5.5)
 DATA_FILES = ["*.json", "*.txt", "*.bin", "*.safetensors"]  # what is fetched: no code, no pictures
 
@@ -53,7 +59,9 @@ def resolve_device(name: str) -> torch.device:
     except RuntimeError as error:
         raise DeviceError(f"无法识别设备 “{name}”：请用 auto、cpu、cuda 或 cuda:0") from error
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
-        raise DeviceError(f"设备 “{name}” 不可用（可见 GPU 数：{torch.cuda.device_count()}）：请改用 REX_DEVICE=auto 或 cpu")
+        raise DeviceError(
+            f"设备 “{name}” 不可用（可见 GPU 数：{torch.cuda.device_count()}）：请改用 REX_DEVICE=auto 或 cpu"
+        )
     return device
 
 
@@ -163,7 +171,8 @@ def load_checkpoint(
     tokenizer = RexTokenizer.from_directory(directory)
     if tokenizer.size > config.num_embeddings:
         raise CheckpointError(
-            f"检查点 {directory} 的分词器有 {tokenizer.size} 个编号，词向量只有 {config.num_embeddings} 行：两者不是一套"
+            f"检查点 {directory} 的分词器有 {tokenizer.size} 个编号，"
+            f"词向量只有 {config.num_embeddings} 行：两者不是一套"
         )
     model = build_model(config, read_state(directory, device=target), dtype=precision)
     local = Path(source).expanduser().is_dir()
@@ -213,7 +222,9 @@ def save_state(
     (directory / INDEX).write_text(json.dumps(index, indent=1), encoding="utf-8")
 
 
-def save_checkpoint(model: RexModel, directory: Path, *, tokenizer_from: Path, dtype: torch.dtype = torch.float16) -> None:
+def save_checkpoint(
+    model: RexModel, directory: Path, *, tokenizer_from: Path, dtype: torch.dtype = torch.float16
+) -> None:
     """Write a complete checkpoint directory, with the tokenizer files of another one."""
     directory.mkdir(parents=True, exist_ok=True)
     save_state(model.state_dict(), directory, dtype=dtype)

@@ -40,7 +40,8 @@ class RexConfig:
     def __post_init__(self) -> None:
         if self.hidden_size % self.num_attention_heads:
             raise CheckpointError(
-                f"config.json：hidden_size {self.hidden_size} 不能被 num_attention_heads {self.num_attention_heads} 整除"
+                f"config.json：hidden_size {self.hidden_size} 不能被 "
+                f"num_attention_heads {self.num_attention_heads} 整除"
             )
         for name in ("hidden_act", "conv_act"):
             if getattr(self, name) not in {"gelu", "relu", "tanh"}:

@@ -71,11 +71,11 @@ def parse_schema(value: Any) -> Schema:
     if isinstance(value, list):
         value = _from_names(value, problems)
     if not isinstance(value, dict):
-        problems.append(f"模式必须是 JSON 对象（形如 {{\"人物\": null}}）或类型名称列表，现为 {_short(value)}")
+        problems.append(f'模式必须是 JSON 对象（形如 {{"人物": null}}）或类型名称列表，现为 {_short(value)}')
         raise SchemaError(problems)
     types = _read(value, (), problems)
     if not problems and not types:
-        problems.append("模式为空：请至少写一个类型，例如 {\"人物\": null}")
+        problems.append('模式为空：请至少写一个类型，例如 {"人物": null}')
     count = sum(1 for _ in Schema(types).paths())
     if count > MAX_TYPES:
         problems.append(f"模式有 {count} 个类型，最多 {MAX_TYPES} 个：请拆成几个模式分别运行")
@@ -122,7 +122,9 @@ def _read(nodes: dict[Any, Any], above: tuple[str, ...], problems: list[str]) ->
             found.append(SchemaType(name, _read(below, (*above, name), problems)))
             continue
         if below is not None and below not in ({}, "", []):
-            hint = "请写 null；下级类型写成对象 {…}" if not isinstance(below, list) else "下级类型请写成对象 {\"…\": null}"
+            hint = (
+                "请写 null；下级类型写成对象 {…}" if not isinstance(below, list) else '下级类型请写成对象 {"…": null}'
+            )
             problems.append(f"类型“{where}”的值是 {_short(below)}：{hint}")
             continue
         found.append(SchemaType(name))

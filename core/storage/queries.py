@@ -28,6 +28,7 @@ class RunInfo:
     schema_id: int | None
     schema_name: str | None
     schema_version: int | None
+    schema: Mapping[str, Any]
     model: str
     revision: str
     dtype: str
@@ -127,7 +128,9 @@ def load_results(engine: Engine, run_id: int) -> list[AnnotatedDocument]:
     """What a run found, in the order of its input, trees rebuilt. Raises StorageError for an unknown run."""
     task = get_run(engine, run_id).task
     query = (
-        select(*_DOCUMENT_COLUMNS, RunDocumentRow.windows, RunDocumentRow.paths, RunDocumentRow.notes)
+        select(
+            *_DOCUMENT_COLUMNS, RunDocumentRow.windows, RunDocumentRow.paths, RunDocumentRow.notes, RunDocumentRow.error
+        )
         .join(RunDocumentRow, RunDocumentRow.document_id == DocumentRow.id)
         .where(RunDocumentRow.run_id == run_id)
         .order_by(RunDocumentRow.position, DocumentRow.id)
@@ -162,6 +165,7 @@ def load_results(engine: Engine, run_id: int) -> list[AnnotatedDocument]:
             windows=row.windows,
             paths=load_paths(row.paths),
             notes=tuple(row.notes),
+            error=row.error,
         )
         for row in rows
     ]

@@ -80,6 +80,7 @@ class Store:
         *,
         task: str,
         schema_id: int | None,
+        schema: Mapping[str, Any],
         model: str,
         revision: str,
         dtype: str,
@@ -91,6 +92,7 @@ class Store:
         row = RunRow(
             task=task,
             schema_id=schema_id,
+            schema=dict(schema),
             model=model,
             revision=revision,
             dtype=dtype,
@@ -129,6 +131,7 @@ class Store:
                     windows=result.windows,
                     paths=dump_paths(result.paths),
                     notes=list(result.notes),
+                    error=result.error,
                     duration_s=duration_s,
                 )
             )
@@ -146,6 +149,15 @@ class Store:
             if run is None:
                 raise StorageError(f"没有编号为 {run_id} 的运行记录，它可能已被删除。请刷新列表。")
             run.state, run.error, run.finished_at = state, error, utc_now()
+
+    def close_abandoned_runs(self) -> int:
+        """Close the runs that a killed process left open; what they finished stays. Returns their number."""
+        note = "程序在运行途中退出：已完成的文档保留，其余请重新运行。"
+        with self._transaction() as session:
+            left = session.scalars(select(RunRow).where(RunRow.state == "running")).all()
+            for run in left:
+                run.state, run.error, run.finished_at = "failed", note, utc_now()
+            return len(left)
 
     def delete_run(self, run_id: int) -> None:
         """Remove a run with its annotations; its documents stay."""

@@ -98,6 +98,8 @@ class RunRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     task: Mapped[str] = mapped_column(String(32), index=True)
     schema_id: Mapped[int | None] = mapped_column(ForeignKey("schemas.id", ondelete="SET NULL"), index=True)
+    # the schema as it was asked, whatever becomes of the saved one
+    schema: Mapped[Any] = mapped_column(JSON)
     model: Mapped[str] = mapped_column(String(512))
     revision: Mapped[str] = mapped_column(String(255))
     dtype: Mapped[str] = mapped_column(String(32))
@@ -126,6 +128,7 @@ class RunDocumentRow(Base):
     # the reference's flat form: a list of paths of [type, start, end, text, score, confidence]
     paths: Mapped[list[list[list[Any]]]] = mapped_column(JSON)
     notes: Mapped[list[str]] = mapped_column(JSON)
+    error: Mapped[str] = mapped_column(Text, default="")
     duration_s: Mapped[float] = mapped_column(Float)
 
 

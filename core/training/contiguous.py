@@ -66,7 +66,7 @@ def attention(attend: DisentangledAttention, x: Tensor, table: Tensor) -> Tensor
 def _with_table(x: Tensor, rows: Tensor) -> Tensor:
     """(A, B, L, D) and (A, R, D) → products (A, B, L, R)."""
     products: Tensor = x.flatten(1, 2) @ rows.transpose(-1, -2)
-    return products.unflatten(1, x.shape[1:3])
+    return products.view(*x.shape[:3], -1)
 
 
 def shift(x: Tensor, start: int) -> Tensor:

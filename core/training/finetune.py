@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import random
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -24,14 +23,14 @@ from core.model.config import RexConfig
 from core.model.rex import RexModel
 from core.model.tokenizer import RexTokenizer
 from core.training.augment import LIGHT, AugmentConfig
-from core.training.batches import BUCKETS, Batch, Mix, Pool, load_batches, read_pools
+from core.training.batches import BUCKETS, Batch, Mix, Pool, load_batches
+from core.training.mixing import development_rows, load_data, pool_weights
 from core.training.objective import circle_loss
 from core.training.options import FinetuneConfig, FinetuneResult, parse_arguments
-from core.training.scoring import Score, mean_f1, score_rows
+from core.training.scoring import Row, Score, mean_f1, score_rows
 
 log = logging.getLogger(__name__)
-HELD_BACK = 0.15
-PATIENCE = 2
+SCORE_S_PER_ROW = 0.005  # a guess at what a row costs to score on a GPU, where mostly the host works
 
 
 @dataclass(slots=True)
@@ -67,12 +66,12 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     )
     model = load_start(Path(config.init), dropout=config.dropout, seed=config.seed).to(device)
     tokenizer = RexTokenizer.from_directory(Path(config.init))
-    train, dev = _load_data(config)
+    train, dev = load_data(config)
     light = config.augment == "light" or (config.augment == "auto" and config.epochs > 0)
     mix = Mix(
-        Path(config.init), LIGHT if light else AugmentConfig(), config.tokens, _weights(train, config), config.seed
+        Path(config.init), LIGHT if light else AugmentConfig(), config.tokens, pool_weights(train, config), config.seed
     )
-    rows = _development_rows(dev, config)
+    rows = development_rows(dev, config)
     trained = [p for p in model.parameters() if p.requires_grad]
     run = _Run(
         config=config,
@@ -90,11 +89,13 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     if config.compile:
         _compile(run)
     model.train()
-    epoch, after = _by_epochs(run, train, mix, tokenizer, rows) if config.epochs else (0, ())
+    epoch, after = _by_epochs(run, train, dev, mix, tokenizer, rows) if config.epochs else (0, ())
     if config.seconds:
-        after = _by_time(run, train, mix, tokenizer, rows)
+        _by_time(run, train, mix, tokenizer, rows)
     out = Path(config.out)
     save_checkpoint(model, out, tokenizer_from=Path(config.init))
+    if config.seconds:  # after saving, so that a run which is cut off here is not lost
+        after = _score(run, tokenizer, rows)
     result = FinetuneResult(out, before, after, run.steps, run.tokens, time.perf_counter() - start, run.lost, epoch)
     record = {"config": asdict(config), "data": dict(zip(names, map(len, train), strict=True)), "steps": run.history}
     record |= {"result": asdict(result) | {"out": str(out)}}
@@ -117,51 +118,6 @@ def load_start(directory: Path, *, dropout: float, seed: int = 0) -> RexModel:
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name != "rotary_emb.freqs")
     return model
-
-
-def _load_data(config: FinetuneConfig) -> tuple[list[Pool], list[Pool]]:
-    """Training and development pools: of folders by file name, of single files by holding some records back."""
-    train: list[Pool] = []
-    dev: list[Pool] = []
-    for entry in map(Path, config.data):
-        if entry.is_dir():
-            train += read_pools(sorted(entry.glob("*.train.jsonl")))
-            dev += read_pools(sorted(entry.glob("*.dev.jsonl")))
-            continue
-        for pool in read_pools([entry], check=True):
-            order = np.random.default_rng(config.seed).permutation(len(pool))
-            held = max(1, round(len(pool) * HELD_BACK)) if len(pool) > 3 else 0
-            train.append(pool.part(np.sort(order[held:])))
-            dev += [pool.part(np.sort(order[:held]))] if held else []
-    train = [pool for pool in train if pool.source not in config.without]
-    if not train:
-        raise InputError(f"{'、'.join(config.data)} 里没有训练数据：需要 *.train.jsonl 或单个 .jsonl 文件")
-    return train, [pool for pool in dev if pool.source not in config.without]
-
-
-def _weights(pools: Sequence[Pool], config: FinetuneConfig) -> tuple[float, ...] | None:
-    """The chance of each pool: the square root of its capped size, times the factors asked for."""
-    factors: dict[str, float] = {}
-    for entry in config.weight:
-        name, _, value = entry.partition("=")
-        if name not in {known for pool in pools for known in (pool.task, pool.source)}:
-            raise InputError(f"--weight {entry}：没有任务或数据集“{name}”")
-        try:
-            factors[name] = float(value)
-        except ValueError as error:
-            raise InputError(f"--weight {entry}：“{value}”不是数字") from error
-    if config.epochs:
-        return None
-    return tuple(min(len(p), config.cap) ** 0.5 * factors.get(p.task, 1.0) * factors.get(p.source, 1.0) for p in pools)
-
-
-def _development_rows(pools: Sequence[Pool], config: FinetuneConfig) -> list[tuple[str, str, dict[str, Any]]]:
-    rows = []
-    for pool in pools:
-        for index in random.Random(config.seed).sample(range(len(pool)), min(len(pool), config.score_rows)):
-            row = pool.row(index)
-            rows.append((pool.task, pool.source, row if row.get("schema") else row | {"schema": pool.schema}))
-    return rows
 
 
 def _parameter_groups(model: RexModel, config: FinetuneConfig) -> list[dict[str, Any]]:
@@ -257,47 +213,57 @@ def _log(run: _Run, pools: Sequence[Pool], since: float, **extra: Any) -> float:
     return now
 
 
-def _score(run: _Run, tokenizer: RexTokenizer, rows: Sequence[tuple[str, str, dict[str, Any]]]) -> tuple[Score, ...]:
+def _score(run: _Run, tokenizer: RexTokenizer, rows: Sequence[Row]) -> tuple[Score, ...]:
     budget = run.config.tokens
-    scores = score_rows(run.model, tokenizer, rows, batch_tokens=budget, autocast=run.config.autocast)
+    with torch.compiler.set_stance("force_eager"):  # lengths here are any, and each would be compiled anew
+        scores = score_rows(run.model, tokenizer, rows, batch_tokens=budget, autocast=run.config.autocast)
     log.info("scores: mean %.4f %s", mean_f1(scores), {f"{s.task}/{s.source}": round(s.f1, 3) for s in scores})
     return scores
 
 
+@torch.no_grad()
+def _held_back_loss(run: _Run, dev: Sequence[Pool], mix: Mix) -> float:
+    """Mean loss of held-back records, the same prompts every time."""
+    run.model.eval()
+    with torch.compiler.set_stance("force_eager"):
+        losses = [_losses(run, batch) for batch in load_batches(dev, replace(mix, weights=None))]
+    run.model.train()
+    return float(torch.cat(losses).mean())
+
+
 def _by_epochs(
-    run: _Run, train: Sequence[Pool], mix: Mix, tokenizer: RexTokenizer, rows: Sequence[tuple[str, str, dict[str, Any]]]
+    run: _Run, train: Sequence[Pool], dev: Sequence[Pool], mix: Mix, tokenizer: RexTokenizer, rows: Sequence[Row]
 ) -> tuple[int, tuple[Score, ...]]:
-    """Passes over the data; the weights of the best one on the held-back records are kept."""
+    """Passes over the data; the weights that answer the held-back records best, or equally at less loss, are kept."""
     epochs = run.config.epochs
-    best, kept, weights = -1.0, epochs, None
+    best, kept, weights = (-1.0, 0.0), epochs, None
     scores: tuple[Score, ...] = ()
     since = time.perf_counter()
-    for epoch in range(epochs):
-        loader = load_batches(train, replace(mix, seed=mix.seed + epoch), workers=run.config.workers)
-        for batch in loader:
-            _step(run, batch, (epoch + float(batch.share)) / epochs)
-        now = _score(run, tokenizer, rows)
-        since = _log(run, train, since, epoch=epoch + 1, mean_f1=round(mean_f1(now), 4))
+    for epoch in range(1, epochs + 1):
+        for batch in load_batches(train, replace(mix, seed=mix.seed + epoch), workers=run.config.workers):
+            _step(run, batch, (epoch - 1 + float(batch.share)) / epochs)
         if not rows:
+            since = _log(run, train, since, epoch=epoch)
             continue
-        if mean_f1(now) > best:
-            best, kept, scores = mean_f1(now), epoch + 1, now
+        now, loss = _score(run, tokenizer, rows), _held_back_loss(run, dev, mix)
+        since = _log(run, train, since, epoch=epoch, held_back_f1=round(mean_f1(now), 4), held_back_loss=round(loss, 4))
+        reached = (round(mean_f1(now), 4), -round(loss, 2))
+        if reached > best:
+            best, kept, scores = reached, epoch, now
             weights = {name: value.detach().clone() for name, value in run.model.state_dict().items()}
-        elif epoch + 1 - kept >= PATIENCE:
+        elif epoch - kept >= run.config.patience:
             break
     if weights is not None:
         run.model.load_state_dict(weights)
     return kept, scores
 
 
-def _by_time(
-    run: _Run, train: Sequence[Pool], mix: Mix, tokenizer: RexTokenizer, rows: Sequence[tuple[str, str, dict[str, Any]]]
-) -> tuple[Score, ...]:
+def _by_time(run: _Run, train: Sequence[Pool], mix: Mix, tokenizer: RexTokenizer, rows: Sequence[Row]) -> None:
     """Steps until the time is up, with room for the last score and for saving."""
     config = run.config
     begin = since = scored = time.perf_counter()
     first = _score(run, tokenizer, rows) if config.score_every else ()
-    cost = time.perf_counter() - begin if first else 0.01 * len(rows)
+    cost = time.perf_counter() - begin if first else SCORE_S_PER_ROW * len(rows)
     end = run.start + config.seconds - 1.5 * cost - min(10.0, 0.1 * config.seconds)
     begin = since = scored = time.perf_counter()
     for batch in load_batches(train, mix, workers=config.workers, pin=run.device.type == "cuda"):
@@ -315,7 +281,6 @@ def _by_time(
         with torch.no_grad():
             for weight, mean in zip((p for p in run.model.parameters() if p.requires_grad), run.average, strict=True):
                 weight.copy_(mean)
-    return _score(run, tokenizer, rows)
 
 
 def main() -> None:

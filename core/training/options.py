@@ -25,6 +25,7 @@ class FinetuneConfig:
     out: str = _option("", "directory for the new checkpoint")
     seconds: float = _option(0.0, "length of the run, start and saving included; 0: by epochs")
     epochs: int = _option(0, "passes over the data; 0: by seconds")
+    patience: int = _option(3, "passes without gain on the held-back records before a run by epochs stops")
     augment: str = _option("auto", "full: vary schemas; light: ask them as written; auto: light with --epochs")
     lr: float = _option(1.2e-4, "peak learning rate; pair tasks collapse at 4e-4")
     warmup: float = _option(0.05, "share of the run in which the learning rate rises")
@@ -41,7 +42,7 @@ class FinetuneConfig:
     cap: int = _option(50_000, "records beyond this number do not make a set more frequent")
     without: tuple[str, ...] = _option((), "names of sets to leave out")
     score_every: float = _option(0.0, "seconds between scores on development records; 0: only at the end")
-    score_rows: int = _option(100, "development records scored of each set, at most")
+    score_rows: int = _option(50, "development records scored of each set, at most")
     device: str = _option("auto", "auto, cpu, cuda or cuda:N")
     seed: int = _option(1, "of sampling, dropout and a fresh head")
 
@@ -51,6 +52,8 @@ class FinetuneConfig:
         for name in ("data", "init", "out"):
             if not getattr(self, name):
                 raise InputError(f"缺少 --{name}")
+        if self.weight and self.epochs:
+            raise InputError("--weight 只用于 --seconds：按 --epochs 训练时每条记录恰好读一遍")
         if self.augment not in ("auto", "full", "light"):
             raise InputError(f"--augment 的值“{self.augment}”无效：可选 auto、full、light")
 

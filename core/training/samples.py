@@ -85,6 +85,8 @@ def read_record(row: Mapping[str, Any], *, schema: SchemaTree | None = None) -> 
         raise InputError(
             f"缺少字段或格式不对（{type(error).__name__}: {error}）：需要 text、info_list、schema"
         ) from error
+    if not isinstance(text, str) or not isinstance(tree, Mapping):
+        raise InputError('格式不对：text 应是文字，schema 应是对象（形如 {"人物": null}）')
     for start, end, span in spans:
         if text[start:end] != span:
             raise InputError(f"[{start}, {end}) 处是“{text[start:end][:30]}”，不是“{span[:30]}”")

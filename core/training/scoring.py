@@ -20,6 +20,7 @@ from core.schemas.schema import parse_schema
 from core.tasks import CLASS_MARKERS, Request
 from core.types import Link
 
+Row = tuple[str, str, dict[str, Any]]  # task, source, record with a schema
 MAX_PROMPTS = 400
 MAX_SPANS = 400
 Key = tuple[tuple[str, int, int], ...]
@@ -44,12 +45,12 @@ class Score:
 def score_rows(
     model: RexModel,
     tokenizer: RexTokenizer,
-    rows: Sequence[tuple[str, str, dict[str, Any]]],
+    rows: Sequence[Row],
     *,
     batch_tokens: int = 8192,
     autocast: bool = False,
 ) -> tuple[Score, ...]:
-    """Scores for each (task, source) of rows (task, source, record with a schema), in order of first appearance."""
+    """Scores for each (task, source) of the rows, in order of first appearance."""
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device

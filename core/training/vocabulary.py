@@ -191,7 +191,10 @@ def is_emoji(character: str) -> bool:
 
 
 def latin_pieces(words: Counter[str], number: int) -> list[str]:
-    """The `number` most useful Latin words and `##` pieces of more than one letter, most frequent merges first."""
+    """The `number` most useful Latin words and `##` pieces of more than one letter, most frequent merges first.
+
+    The trainer breaks ties at random, so two runs may differ in the order of rare pieces.
+    """
     if number <= 0 or not words:
         return []
     trainer = trainers.WordPieceTrainer(

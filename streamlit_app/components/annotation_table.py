@@ -7,24 +7,21 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from core.types import AnnotatedDocument
+from core.types import AnnotatedDocument, Annotation
 from streamlit_app.components.findings import label_name, triples, walk
 from streamlit_app.i18n import t
-
-ROW = 35
-MAX_HEIGHT = 420
 
 
 def annotation_table(results: Sequence[AnnotatedDocument], *, key: str) -> None:
     """One row a finding; with several documents each row says whose it is, and a document without any has a row."""
-    rows = []
+    rows: list[dict[str, str | float | None]] = []
     for number, result in enumerate(results, 1):
-        document = {"document": result.document.id or str(number)}
+        document: dict[str, str | float | None] = {"document": result.document.id or str(number)}
         nodes = list(walk(result.annotations))
         if not nodes:
             rows.append({**document, "text": t("table.none")})
         for node in nodes:
-            one, parent = node.annotation, node.above[-1] if node.above else None
+            one = node.annotation
             rows.append(
                 {
                     **document,
@@ -33,7 +30,7 @@ def annotation_table(results: Sequence[AnnotatedDocument], *, key: str) -> None:
                     "start": one.start,
                     "end": one.end,
                     "score": one.score,
-                    "above": f"{parent.type}：{parent.text}" if parent and parent.text else parent and parent.type,
+                    "above": _name(node.above),
                 }
             )
     names = ["type", "text", "score", "above", "start", "end"]
@@ -42,6 +39,12 @@ def annotation_table(results: Sequence[AnnotatedDocument], *, key: str) -> None:
         if frame[empty].isna().all() or (frame[empty] == "").all():
             names.remove(empty)
     table(frame[["document", *names] if len(results) > 1 else names], key=key)
+
+
+def _name(above: Sequence[Annotation]) -> str | None:
+    if not above:
+        return None
+    return f"{above[-1].type}：{above[-1].text}" if above[-1].text else above[-1].type
 
 
 def triple_table(result: AnnotatedDocument, *, key: str) -> None:
@@ -60,17 +63,32 @@ def triple_table(result: AnnotatedDocument, *, key: str) -> None:
         table(pd.DataFrame(rows), key=key)
 
 
-def table(frame: pd.DataFrame, *, key: str) -> None:
-    """A frame with translated headings; `score` is a bar, `start` and `end` are whole numbers."""
+def pronoun_table(result: AnnotatedDocument, *, key: str) -> None:
+    """Pronoun, candidate and whether they are the same, a row a pair."""
+    rows = [
+        {"pronoun": one.text, "start": one.start, "candidate": word.text, "verdict": one.type, "score": one.score}
+        for one in result.annotations
+        for word in one.children
+    ]
+    if rows:
+        table(pd.DataFrame(rows), key=key)
+
+
+def table(frame: pd.DataFrame, *, key: str, whole: bool = False) -> None:
+    """A frame with translated headings; scores are bars. It scrolls unless it is to be `whole`."""
     special = {
         "score": st.column_config.ProgressColumn(t("column.score"), min_value=0, max_value=1, format="%.3f"),
         "start": st.column_config.NumberColumn(t("column.start"), width="small", format="%d"),
         "end": st.column_config.NumberColumn(t("column.end"), width="small", format="%d"),
+        "seconds": st.column_config.NumberColumn(t("column.seconds"), width="small", format="%.2f"),
+        "started": st.column_config.DatetimeColumn(t("column.started"), format="YYYY-MM-DD HH:mm:ss"),
+        "created": st.column_config.DatetimeColumn(t("column.created"), format="YYYY-MM-DD HH:mm:ss"),
     }
     st.dataframe(
         frame,
         hide_index=True,
-        height=min(ROW * (len(frame) + 1) + 3, MAX_HEIGHT),
         column_config={name: special.get(name, t(f"column.{name}")) for name in frame.columns},
+        placeholder="",
+        height="content" if whole else "auto",
         key=key,
     )

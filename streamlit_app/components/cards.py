@@ -5,6 +5,7 @@ Everything from users is escaped here, once, in `_e`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape as _e
 
@@ -12,10 +13,18 @@ import streamlit as st
 
 from core.rendering import type_colour
 from core.types import Annotation
-from streamlit_app.components.charts import POLARITY_COLOURS
-from streamlit_app.components.findings import base_name, label_name, polarity
+from streamlit_app.components.findings import (
+    NEGATIVE,
+    NEUTRAL,
+    POSITIVE,
+    base_name,
+    class_paths,
+    label_name,
+    polarity,
+)
 from streamlit_app.i18n import t
 
+POLARITY_COLOURS = {POSITIVE: "#2d8a5f", NEUTRAL: "#8a97a6", NEGATIVE: "#c0504d"}
 CSS = """<style>
 .desk-cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(235px,1fr));gap:10px;margin:2px 0 6px}
 .desk-cards.wide{grid-template-columns:1fr}
@@ -32,7 +41,15 @@ vertical-align:top}
 .desk-card td:last-child{text-align:right;width:3.2em}
 .desk-dot{display:inline-block;width:9px;height:9px;border-radius:50%;margin-right:6px;background:var(--mark,#8a97a6)}
 .desk-quote{white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.75;font-size:15px}
-.desk-path{font-size:15px}.desk-path b{font-weight:650}.desk-path i{opacity:.5;font-style:normal;padding:0 6px}
+.desk-class{display:grid;grid-template-columns:minmax(7em,max-content) 1fr 3.2em;gap:4px 12px;align-items:center;
+font-size:15px;margin:2px 0 8px}
+.desk-class .name{font-weight:650}.desk-class .name i{opacity:.5;font-style:normal;padding:0 6px}
+.desk-class .bar{height:10px;border-radius:5px;background:color-mix(in srgb,currentColor 10%,transparent)}
+.desk-class .bar div{height:100%;border-radius:5px;background:var(--mark,#1f5fae)}
+.desk-class .value{font-variant-numeric:tabular-nums;text-align:right}
+.desk-rest{font-size:12px;opacity:.72;margin-top:4px}
+.desk-share{display:flex;height:26px;border-radius:4px;overflow:hidden;font-size:12px;color:#fff}
+.desk-share div{display:flex;align-items:center;justify-content:center;background:var(--mark);min-width:3.5em}
 </style>"""
 
 
@@ -70,7 +87,7 @@ def opinion_cards(annotations: Sequence[Annotation]) -> None:
 def answer_cards(questions: Iterable[str], annotations: Sequence[Annotation]) -> None:
     """A card a question: its answers, best first, or a word that there is none."""
     cards = []
-    for question in questions:
+    for question in dict.fromkeys([*questions, *(one.type for one in annotations)]):
         answers = sorted((one for one in annotations if one.type == question), key=lambda one: -one.score)
         rows = [(one.text or " / ".join(child.type for child in one.children), one.score) for one in answers]
         cards.append(
@@ -85,18 +102,31 @@ def answer_cards(questions: Iterable[str], annotations: Sequence[Annotation]) ->
     _cards(cards, wide=True)
 
 
-def class_path(path: Sequence[str], score: float) -> None:
-    """One path of classes, from the widest to the narrowest."""
-    steps = "<i>›</i>".join(f"<b>{_e(name)}</b>" for name in path)
-    st.html(f'{CSS}<div class="desk-path">{steps}&ensp;<span style="opacity:.65">{score:.3f}</span></div>')
+def class_bars(annotations: Sequence[Annotation], *, asked: Iterable[str] = ()) -> None:
+    """The classes found with their scores as bars, and those of the `asked` that did not reach the threshold."""
+    rows = []
+    for path, score in sorted(class_paths(annotations), key=lambda one: -one[1]):
+        name = "<i>›</i>".join(_e(label_name(part)) for part in path)
+        mark = POLARITY_COLOURS.get(polarity(label_name(path[-1])) or "", "#1f5fae")
+        rows.append(
+            f'<span class="name">{name}</span><div class="bar" style="--mark:{mark}">'
+            f'<div style="width:{score:.1%}"></div></div><span class="value">{score:.3f}</span>'
+        )
+    found = {path[0] for path, _ in class_paths(annotations)}
+    rest = "、".join(label_name(name) for name in asked if name not in found)
+    below = f'<div class="desk-rest">{_e(t("card.below", names=rest))}</div>' if rest else ""
+    st.html(f'{CSS}<div class="desk-class">{"".join(rows)}</div>{below}')
 
 
-def verdict(annotation: Annotation | None) -> None:
-    """The class that was chosen for a pair of texts."""
-    if annotation is None:
-        st.html(f'{CSS}<div class="desk-path">{_e(t("card.undecided"))}</div>')
-    else:
-        class_path([label_name(annotation.type)], annotation.score)
+def polarity_bar(counts: Counter[str]) -> None:
+    """One bar split into positive, neutral and negative."""
+    parts = "".join(
+        f'<div style="--mark:{POLARITY_COLOURS[which]};flex:{counts[which]}">'
+        f"{_e(t(f'polarity.{which}'))} {counts[which]}</div>"
+        for which in (POSITIVE, NEUTRAL, NEGATIVE)
+        if counts[which]
+    )
+    st.html(f'{CSS}<div class="desk-share">{parts}</div>')
 
 
 def quote(text: str) -> None:

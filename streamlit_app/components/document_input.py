@@ -29,7 +29,7 @@ def pair_input(task: str) -> list[Document]:
     if _source(task) == "file":
         st.caption(t("input.pair.file"))
         return document_upload(task)
-    first = _text(task, label="input.first", height=130)
+    first = _text(task, label="input.first")
     second = st.text_area(t("input.second"), key=f"{task}-text-pair", height=130, persist_state="session")
     return [Document(first, text_pair=second)] if first.strip() and (second or "").strip() else []
 
@@ -79,20 +79,20 @@ def occurrences(text: str, words: list[str]) -> list[Span]:
 
 def _source(task: str) -> str:
     labels = {name: t(f"input.source.{name}") for name in ("text", "file")}
-    source: str = st.segmented_control(
+    st.session_state.setdefault(f"{task}-source", "text")
+    source = st.segmented_control(
         t("input.source"),
         list(labels),
         format_func=labels.__getitem__,
-        default="text",
         required=True,
         key=f"{task}-source",
         label_visibility="collapsed",
         persist_state="session",
     )
-    return source
+    return source or "text"
 
 
-def _text(task: str, *, label: str = "input.text", height: int = 180) -> str:
+def _text(task: str, *, label: str = "input.text", height: int = 130) -> str:
     return (
         st.text_area(
             t(label), key=f"{task}-text", height=height, placeholder=t("input.text.example"), persist_state="session"

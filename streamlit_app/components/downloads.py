@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -15,11 +15,15 @@ FORMATS = {"csv": "text/csv", "jsonl": "application/jsonl", "rex": "application/
 
 def downloads(results: Sequence[AnnotatedDocument], *, name: str, key: str) -> None:
     """A button for each format of export; `name` is the beginning of the file's name."""
-    with st.container(horizontal=True, gap="small"):
+
+    def data(form: str) -> Callable[[], bytes]:
+        return lambda: services.export(results, form).data
+
+    with st.container(horizontal=True, horizontal_alignment="right", gap="small"):
         for form, mime in FORMATS.items():
             st.download_button(
                 t(f"download.{form}"),
-                data=lambda form=form: services.export(results, form).data,
+                data=data(form),
                 file_name=f"{name}{'-rex' if form == 'rex' else ''}.{'csv' if form == 'csv' else 'jsonl'}",
                 mime=mime,
                 icon=":material/download:",

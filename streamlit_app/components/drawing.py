@@ -1,4 +1,4 @@
-"""How the findings of each task in one document are drawn: `draw(result, key=…)`."""
+"""How the findings of each task in one document are drawn."""
 
 from __future__ import annotations
 
@@ -7,76 +7,39 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from core.schemas.schema import Schema
 from core.types import AnnotatedDocument, Annotation, Span
 from streamlit_app.components import cards
 from streamlit_app.components.annotated_text import annotated_text
-from streamlit_app.components.annotation_table import annotation_table, triple_table
-from streamlit_app.components.charts import class_bars, polarity_bar
-from streamlit_app.components.findings import class_paths, label_name, polarity, walk
+from streamlit_app.components.annotation_table import annotation_table, pronoun_table, triple_table
+from streamlit_app.components.findings import polarity, walk
 from streamlit_app.components.relation_graph import relation_graph
 from streamlit_app.i18n import t
 
 
-def draw(result: AnnotatedDocument, *, key: str) -> None:
-    """Text, picture and table of one result, in the form that suits its task."""
-    _DRAWERS.get(result.task, _spans)(result, key)
-
-
-def draw_finding(result: AnnotatedDocument, *, key: str) -> None:
-    """Only what was found, without the text again where the finding can stand alone; for a report."""
-    if result.task in ("sentiment", "classification", "multilabel", "hierarchy", "matching", "nli"):
-        for path, score in class_paths(result.annotations):
-            cards.class_path([label_name(name) for name in path], score)
-    elif result.task == "ee":
-        cards.event_cards(result.annotations)
-    elif result.task in ("absa", "atsc"):
-        cards.opinion_cards(result.annotations)
-    elif result.task == "mrc":
-        cards.answer_cards(dict.fromkeys(one.type for one in result.annotations), result.annotations)
-    elif result.task == "re":
-        relation_graph(result, key=f"{key}-graph")
-        triple_table(result, key=f"{key}-triples")
+def draw(result: AnnotatedDocument, *, schema: Schema | None, key: str) -> None:
+    """Text, picture and table of one result, in the form that suits its task; `schema` is what was asked."""
+    if result.task in _PAIRS:
+        _pair_texts(result)
     elif result.task == "coref":
-        annotation_table([result], key=f"{key}-table")
+        _marked_words(result)
+    elif result.task in _CLASSES:
+        cards.quote(result.document.text)
     else:
+        # An option of a question of choice has no place in the text.
         annotated_text(result.document.text, result.annotations)
+    draw_finding(result, schema=schema, key=key)
+    if result.task not in (*_CLASSES, *_PAIRS, "re", "mrc", "coref"):
+        annotation_table([result], key=f"{key}-table")
 
 
-def _spans(result: AnnotatedDocument, key: str) -> None:
-    annotated_text(result.document.text, result.annotations)
-    annotation_table([result], key=f"{key}-table")
+def draw_finding(result: AnnotatedDocument, *, schema: Schema | None, key: str) -> None:
+    """Only the picture of what was found, as far as the task has one."""
+    if drawer := _DRAWERS.get(result.task):
+        drawer(result, schema, key)
 
 
-def _relations(result: AnnotatedDocument, key: str) -> None:
-    annotated_text(result.document.text, result.annotations)
-    relation_graph(result, key=f"{key}-graph")
-    triple_table(result, key=f"{key}-triples")
-
-
-def _events(result: AnnotatedDocument, key: str) -> None:
-    annotated_text(result.document.text, result.annotations)
-    cards.event_cards(result.annotations)
-    annotation_table([result], key=f"{key}-table")
-
-
-def _opinions(result: AnnotatedDocument, key: str) -> None:
-    found = Counter(which for node in walk(result.annotations) if (which := polarity(node.annotation.type)))
-    annotated_text(result.document.text, result.annotations)
-    if found:
-        polarity_bar(found, key=f"{key}-polarity")
-    cards.opinion_cards(result.annotations)
-    annotation_table([result], key=f"{key}-table")
-
-
-def _classes(result: AnnotatedDocument, key: str) -> None:
-    for path, score in class_paths(result.annotations):
-        cards.class_path([label_name(name) for name in path], score)
-    if result.annotations:
-        class_bars(result.annotations, key=f"{key}-bars")
-    cards.quote(result.document.text)
-
-
-def _pair(result: AnnotatedDocument, key: str) -> None:
+def _pair_texts(result: AnnotatedDocument) -> None:
     first, second = st.columns(2, gap="small")
     with first:
         st.caption(t("input.first"))
@@ -84,37 +47,56 @@ def _pair(result: AnnotatedDocument, key: str) -> None:
     with second:
         st.caption(t("input.second"))
         cards.quote(result.document.text_pair or "")
-    cards.verdict(next(iter(result.annotations), None))
-    if result.annotations:
-        class_bars(result.annotations, key=f"{key}-bars")
 
 
-def _coreference(result: AnnotatedDocument, key: str) -> None:
+def _marked_words(result: AnnotatedDocument) -> None:
     def marks(name: str, spans: tuple[Span, ...]) -> list[Annotation]:
         return [Annotation(name, span.start, span.end, span.text, 1.0) for span in spans]
 
     document = result.document
     annotated_text(document.text, marks("候选词", document.candidates) + marks("代词", document.pronouns))
-    annotation_table([result], key=f"{key}-table")
 
 
-def _reading(result: AnnotatedDocument, key: str) -> None:
-    # Questions without an answer leave no annotation; the page names them from the schema.
-    cards.answer_cards(dict.fromkeys(one.type for one in result.annotations), result.annotations)
-    annotated_text(result.document.text, [one for one in result.annotations if one.start is not None])
+def _relations(result: AnnotatedDocument, schema: Schema | None, key: str) -> None:
+    relation_graph(result, key=f"{key}-graph")
+    triple_table(result, key=f"{key}-triples")
 
 
-_DRAWERS: dict[str, Callable[[AnnotatedDocument, str], None]] = {
+def _pronouns(result: AnnotatedDocument, schema: Schema | None, key: str) -> None:
+    pronoun_table(result, key=f"{key}-pairs")
+
+
+def _events(result: AnnotatedDocument, schema: Schema | None, key: str) -> None:
+    cards.event_cards(result.annotations)
+
+
+def _opinions(result: AnnotatedDocument, schema: Schema | None, key: str) -> None:
+    found = Counter(which for node in walk(result.annotations) if (which := polarity(node.annotation.type)))
+    if found:
+        cards.polarity_bar(found)
+    cards.opinion_cards(result.annotations)
+
+
+def _classes(result: AnnotatedDocument, schema: Schema | None, key: str) -> None:
+    cards.class_bars(result.annotations, asked=_roots(schema))
+
+
+def _reading(result: AnnotatedDocument, schema: Schema | None, key: str) -> None:
+    cards.answer_cards(_roots(schema), result.annotations)
+
+
+def _roots(schema: Schema | None) -> list[str]:
+    return [one.name for one in schema.types] if schema is not None else []
+
+
+_PAIRS = ("matching", "nli")
+_CLASSES = ("sentiment", "classification", "multilabel", "hierarchy")
+_DRAWERS: dict[str, Callable[[AnnotatedDocument, Schema | None, str], None]] = {
     "re": _relations,
     "ee": _events,
     "absa": _opinions,
     "atsc": _opinions,
-    "coref": _coreference,
-    "sentiment": _classes,
-    "classification": _classes,
-    "multilabel": _classes,
-    "hierarchy": _classes,
-    "matching": _pair,
-    "nli": _pair,
+    "coref": _pronouns,
     "mrc": _reading,
+    **dict.fromkeys((*_PAIRS, *_CLASSES), _classes),
 }

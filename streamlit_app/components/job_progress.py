@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import streamlit as st
 
-from core.services import Job
+from core import services
+from core.bootstrap import Application
+from core.jobs.runner import Job
 from streamlit_app.i18n import t
 
 EVERY_S = 0.5
+# A single text is usually read before a progress bar would be worth drawing.
+PATIENCE_S = 1.5
+
+
+def working(app: Application) -> AbstractContextManager[None]:
+    """A spinner to wait under; it says so when the model has to be loaded first."""
+    loaded = services.model_status(app).loaded
+    return st.spinner(t("task.working" if loaded else "task.loading"))
 
 
 def job_progress(job: Job, *, key: str) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.schemas.presets import list_presets
+from core.schemas.presets import Preset, list_presets
+from core.schemas.schema import parse_schema
 from core.storage import queries
+from core.storage.queries import SchemaInfo
 from core.types import Document
 from streamlit_app.components.schema_editor import put_schema
 from streamlit_app.i18n import t, title
@@ -17,7 +19,11 @@ SAVED = "saved:"
 def preset_picker(task: str) -> None:
     """Draw the choice of presets and saved schemas of `task`; the first preset is in force on the first visit."""
     presets = {preset.name: preset for preset in list_presets(task)}
-    saved = {SAVED + info.name: info for info in queries.latest_schemas(application().database, task)}
+    saved = {
+        SAVED + info.name: info
+        for info in queries.latest_schemas(application().database, task)
+        if not _same(info, presets.get(info.name))
+    }
     key = f"{task}-preset"
     if st.session_state.get(key) not in presets and st.session_state.get(key) not in saved:
         st.session_state[key] = next(iter(presets))
@@ -40,7 +46,7 @@ def load_preset(task: str) -> None:
     """Put the chosen preset's (or saved schema's) schema and sample into the inputs of `task`."""
     name = st.session_state[f"{task}-preset"]
     if name.startswith(SAVED):
-        put_schema(task, queries.schema_versions(application().database, name.removeprefix(SAVED))[0].body)
+        put_schema(task, dict(queries.schema_versions(application().database, name.removeprefix(SAVED))[0].body))
         return
     presets = list_presets(task)
     preset = next(preset for preset in presets if preset.name == name)
@@ -58,3 +64,10 @@ def put_document(task: str, document: Document) -> None:
     st.session_state[f"{task}-aspects"] = "、".join(document.aspects)
     for field, spans in (("candidates", document.candidates), ("pronouns", document.pronouns)):
         st.session_state[f"{task}-{field}"] = "、".join(dict.fromkeys(span.text for span in spans))
+
+
+def _same(saved: SchemaInfo, preset: Preset | None) -> bool:
+    # A preset that was run as it is has been stored under its own name; it need not be offered twice.
+    if preset is None:
+        return False
+    return preset.schema is None or parse_schema(dict(saved.body)) == parse_schema(preset.schema)

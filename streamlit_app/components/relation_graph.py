@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import ceil, sqrt
+
 import networkx as nx
 import plotly.graph_objects as go
 import streamlit as st
 
 from core.rendering import type_colour
 from core.types import AnnotatedDocument
+from streamlit_app.components.charts import escape, ink, paper
 from streamlit_app.components.findings import Triple, triples
 from streamlit_app.i18n import t
 
 MAX_EDGES = 60
 NODE_SIZE = 30
 SEED = 7
+MAX_HEIGHT = 640
+LINE = "#8a97a6"
+Point = Sequence[float]
 
 
 def relation_graph(result: AnnotatedDocument, *, key: str) -> None:
@@ -37,33 +44,75 @@ def figure(found: list[Triple]) -> go.Figure:
         kinds.setdefault(subject, one.subject.type)
         kinds.setdefault(target, _object_type(one.object.type))
         edges.setdefault((subject, target), []).append(f"{one.relation} {one.object.score:.2f}")
-    graph = nx.Graph(list(edges))
-    places = nx.spring_layout(graph, seed=SEED, k=1.6 / max(1, len(graph)) ** 0.5, iterations=120)
+    places, width, rows = _layout(nx.Graph(list(edges)))
     drawing = go.Figure()
     for (subject, target), names in edges.items():
-        (x0, y0), (x1, y1) = places[subject], places[target]
-        drawing.add_annotation(
-            x=x1, y=y1, ax=x0, ay=y0, xref="x", yref="y", axref="x", ayref="y",
-            showarrow=True, arrowhead=2, arrowsize=1.1, arrowwidth=1.4, arrowcolor="#8a97a6",
-            standoff=NODE_SIZE / 2 + 2, startstandoff=NODE_SIZE / 2,
-        )  # fmt: skip
-        drawing.add_annotation(
-            x=(x0 + x1) / 2, y=(y0 + y1) / 2, text=_escape("、".join(dict.fromkeys(names))), showarrow=False,
-            font={"size": 11}, bgcolor="rgba(138,151,166,0.25)", borderpad=2,
-        )  # fmt: skip
+        _arrow(drawing, places[subject], places[target], label="、".join(dict.fromkeys(names)))
     for kind in dict.fromkeys(kinds.values()):
-        names = [name for name, its in kinds.items() if its == kind]
-        drawing.add_scatter(
-            x=[places[name][0] for name in names], y=[places[name][1] for name in names], mode="markers+text",
-            name=_escape(kind), text=[_escape(name) for name in names], textposition="bottom center",
-            marker={"size": NODE_SIZE, "color": type_colour(kind), "line": {"width": 1.5, "color": "#8a97a6"}},
-            hoverinfo="text",
-        )  # fmt: skip
-    hidden = {"visible": False, "range": [-1.35, 1.35], "fixedrange": True}
+        _nodes(drawing, {name: places[name] for name, its in kinds.items() if its == kind}, kind=kind)
     drawing.update_layout(
-        height=360, margin={"l": 0, "r": 0, "t": 8, "b": 8}, xaxis=hidden, yaxis=hidden, legend={"orientation": "h"}
+        height=min(110 + 190 * rows, MAX_HEIGHT),
+        margin={"l": 0, "r": 0, "t": 8, "b": 8},
+        xaxis={"visible": False, "range": [-0.5, width - 0.5], "fixedrange": True},
+        yaxis={"visible": False, "range": [0.4 - rows, 0.5], "fixedrange": True},
+        legend={"orientation": "h"},
     )
     return drawing
+
+
+def _layout(graph: nx.Graph) -> tuple[dict[str, Point], int, int]:
+    """A place for every node, each connected part in a cell of its own; then columns and rows of cells."""
+    parts = sorted(nx.connected_components(graph), key=len, reverse=True)
+    width = ceil(sqrt(len(parts)))
+    places: dict[str, Point] = {}
+    for number, part in enumerate(parts):
+        centre = (number % width, -(number // width))
+        # Sorted, for the layout must not depend on the order of a set.
+        cell = nx.Graph(graph.subgraph(sorted(part)))
+        places |= nx.spring_layout(cell, seed=SEED, iterations=120, scale=0.36, center=centre)
+    return places, width, ceil(len(parts) / width)
+
+
+def _arrow(drawing: go.Figure, start: Point, end: Point, *, label: str) -> None:
+    drawing.add_annotation(
+        x=end[0],
+        y=end[1],
+        ax=start[0],
+        ay=start[1],
+        xref="x",
+        yref="y",
+        axref="x",
+        ayref="y",
+        showarrow=True,
+        arrowhead=2,
+        arrowwidth=1.4,
+        arrowcolor=LINE,
+        standoff=NODE_SIZE / 2 + 2,
+        startstandoff=NODE_SIZE / 2,
+    )
+    drawing.add_annotation(
+        x=(start[0] + end[0]) / 2,
+        y=(start[1] + end[1]) / 2,
+        text=escape(label),
+        showarrow=False,
+        font={"size": 12, "color": ink()},
+        bgcolor=paper(),
+        borderpad=2,
+    )
+
+
+def _nodes(drawing: go.Figure, places: dict[str, Point], *, kind: str) -> None:
+    drawing.add_scatter(
+        x=[place[0] for place in places.values()],
+        y=[place[1] for place in places.values()],
+        mode="markers+text",
+        name=escape(kind),
+        text=[escape(name) for name in places],
+        textposition="bottom center",
+        textfont={"size": 13, "color": ink()},
+        marker={"size": NODE_SIZE, "color": type_colour(kind), "line": {"width": 1.5, "color": LINE}},
+        hoverinfo="text",
+    )
 
 
 def _object_type(name: str) -> str:
@@ -71,8 +120,3 @@ def _object_type(name: str) -> str:
         if name.endswith(right) and left in name:
             return name[name.rindex(left) + 1 : -1]
     return name
-
-
-def _escape(text: str) -> str:
-    # Plotly reads a few tags and entities in its texts.
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

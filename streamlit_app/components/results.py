@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core.schemas.schema import Schema
 from core.types import AnnotatedDocument
 from streamlit_app.components.annotation_table import annotation_table
 from streamlit_app.components.charts import class_sunburst, count_bars
@@ -19,8 +20,8 @@ from streamlit_app.i18n import t
 MOST_TYPES = 25
 
 
-def results(found: Sequence[AnnotatedDocument], *, name: str, key: str) -> None:
-    """Draw `found`, all of one task; `name` begins the names of downloaded files."""
+def results(found: Sequence[AnnotatedDocument], *, schema: Schema | None, name: str, key: str) -> None:
+    """Draw `found`, all of one task asked with `schema`; `name` begins the names of downloaded files."""
     total = sum(1 for result in found for _ in walk(result.annotations))
     head, buttons = st.columns([2, 3], vertical_alignment="center")
     windows = sum(result.windows for result in found)
@@ -28,7 +29,7 @@ def results(found: Sequence[AnnotatedDocument], *, name: str, key: str) -> None:
     with buttons:
         downloads(found, name=name, key=key)
     if len(found) == 1:
-        _one(found[0], key=key)
+        _one(found[0], schema=schema, key=key)
         return
     # Only the chosen view is drawn: a table of thousands of rows should not be made for nobody.
     views = {view: t(f"results.view.{view}") for view in ("each", "all", "summary")}
@@ -45,19 +46,19 @@ def results(found: Sequence[AnnotatedDocument], *, name: str, key: str) -> None:
         number = st.pagination(len(found), key=f"{key}-page")
         result = found[number - 1]
         st.caption(t("results.document", number=number, id=plain(result.document.id or result.document.name or "—")))
-        _one(result, key=f"{key}-{number}")
+        _one(result, schema=schema, key=f"{key}-{number}")
     elif view == "all":
         annotation_table(found, key=f"{key}-all")
     else:
         _summary(found, key=key)
 
 
-def _one(result: AnnotatedDocument, *, key: str) -> None:
+def _one(result: AnnotatedDocument, *, schema: Schema | None, key: str) -> None:
     for note in result.notes:
         st.info(plain(note), icon=":material/info:")
     if not result.annotations:
         st.info(t("results.nothing"), icon=":material/search_off:")
-    draw(result, key=key)
+    draw(result, schema=schema, key=key)
 
 
 def _summary(found: Sequence[AnnotatedDocument], *, key: str) -> None:

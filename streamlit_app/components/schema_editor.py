@@ -15,8 +15,7 @@ from streamlit_app.components.messages import plain, show_error
 from streamlit_app.components.schema_rows import COLUMNS, SEPARATOR, rows_of, schema_of
 from streamlit_app.i18n import t
 
-ROW = 35
-MAX_HEIGHT = 320
+TABLE_HEIGHT = 225
 
 
 def schema_editor(task: str, *, nested: bool) -> Schema | None:
@@ -64,7 +63,7 @@ def _json(task: str) -> Schema:
     text = st.text_area(
         t("schema.json"),
         key=f"{task}-schema-json",
-        height=240,
+        height=TABLE_HEIGHT,
         help=t("schema.json.help"),
         persist_state="session",
     )
@@ -88,7 +87,7 @@ def _table(task: str, *, nested: bool) -> Schema:
         key=key,
         num_rows="dynamic",
         hide_index=True,
-        height=min(ROW * (len(frame) + 2) + 2, MAX_HEIGHT),
+        height=TABLE_HEIGHT,
         column_order=COLUMNS if nested else COLUMNS[:1],
         column_config={
             COLUMNS[0]: st.column_config.TextColumn(t("schema.column.type"), required=True),
@@ -104,12 +103,21 @@ def _table(task: str, *, nested: bool) -> Schema:
 
 def _adder(task: str, *, nested: bool, closed: bool) -> None:
     fields = st.columns([3, 3, 1.6] if nested else [6, 1.6], vertical_alignment="bottom", gap="small")
-    fields[0].text_input(t("schema.new"), key=f"{task}-schema-new", placeholder=t("schema.new.example"))
+    fields[0].text_input(
+        t("schema.new"),
+        key=f"{task}-schema-new",
+        placeholder=t("schema.new.example"),
+        label_visibility="collapsed",
+    )
     if nested:
         paths = [SEPARATOR.join(path) for path in st.session_state[f"{task}-schema"].paths()]
         labels = {"": t("schema.top")} | {path: path for path in paths}
         fields[1].selectbox(
-            t("schema.column.above"), list(labels), format_func=labels.__getitem__, key=f"{task}-schema-new-above"
+            t("schema.column.above"),
+            list(labels),
+            format_func=labels.__getitem__,
+            key=f"{task}-schema-new-above",
+            label_visibility="collapsed",
         )
     fields[-1].button(
         t("schema.add"),

@@ -10,14 +10,14 @@ from streamlit_app.i18n import t
 def task_choice(page: str, tasks: list[str]) -> str:
     """Draw the choice; the name of the chosen task, the first one to begin with."""
     labels = {task: t(f"task.{task}") for task in tasks}
-    chosen: str = st.segmented_control(
+    st.session_state.setdefault(f"{page}-task", tasks[0])
+    chosen = st.segmented_control(
         t("task.choice"),
         tasks,
         format_func=labels.__getitem__,
-        default=tasks[0],
         required=True,
         key=f"{page}-task",
         label_visibility="collapsed",
         persist_state="session",
     )
-    return chosen
+    return chosen or tasks[0]

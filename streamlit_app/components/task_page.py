@@ -8,22 +8,20 @@ import streamlit as st
 
 from core import services
 from core.errors import RexError
+from core.jobs.runner import Job
 from core.schemas.schema import Schema
-from core.services import Job
 from core.tasks import TASKS
 from core.types import Document
 from streamlit_app.components.document_input import Inputs, text_input
-from streamlit_app.components.job_progress import job_progress
+from streamlit_app.components.job_progress import PATIENCE_S, job_progress, working
 from streamlit_app.components.messages import plain, show_error
-from streamlit_app.components.preset_picker import preset_picker
+from streamlit_app.components.preset_picker import SAVED, preset_picker
 from streamlit_app.components.results import results
 from streamlit_app.components.schema_editor import schema_editor
 from streamlit_app.i18n import t
 from streamlit_app.resources import application
 
 Ask = Callable[[str], Schema | None]
-# A single text is usually read before a progress bar would be worth drawing.
-PATIENCE_S = 1.5
 
 
 def task_page(task: str, *, inputs: Inputs = text_input, ask: Ask | None = None) -> None:
@@ -33,7 +31,8 @@ def task_page(task: str, *, inputs: Inputs = text_input, ask: Ask | None = None)
         preset_picker(task)
         documents = inputs(task)
         schema, ready = _schema(task, ask)
-        threshold = st.slider(
+        slider, button = st.columns([1, 1], vertical_alignment="bottom", gap="medium")
+        threshold = slider.slider(
             t("task.threshold"),
             0.05,
             0.95,
@@ -43,9 +42,7 @@ def task_page(task: str, *, inputs: Inputs = text_input, ask: Ask | None = None)
             help=t("task.threshold.help"),
             persist_state="session",
         )
-        if not documents:
-            st.caption(t("task.no_document"))
-        pressed = st.button(
+        pressed = button.button(
             t("task.run"),
             key=f"{task}-run",
             type="primary",
@@ -54,6 +51,8 @@ def task_page(task: str, *, inputs: Inputs = text_input, ask: Ask | None = None)
             disabled=not documents or not ready,
             shortcut="Ctrl+Enter",
         )
+        if not documents:
+            st.caption(t("task.no_document"))
     with right:
         if pressed:
             _start(task, documents, schema=schema, threshold=threshold)
@@ -73,14 +72,17 @@ def _schema(task: str, ask: Ask | None) -> tuple[Schema | None, bool]:
 
 def _start(task: str, documents: list[Document], *, schema: Schema | None, threshold: float) -> None:
     st.session_state.pop(f"{task}-job", None)
+    app = application()
+    name = st.session_state[f"{task}-preset"].removeprefix(SAVED)
     try:
-        job = services.start_job(application(), documents, task=task, schema=schema, threshold=threshold)
+        with working(app):
+            job = services.start_job(app, documents, task=task, schema=schema, schema_name=name, threshold=threshold)
+            job.wait(PATIENCE_S)
     except RexError as error:
         show_error(error)
         return
     st.session_state[f"{task}-job"] = job.id
-    with st.spinner(t("task.working")):
-        job.wait(PATIENCE_S)
+    st.session_state[f"{task}-asked"] = schema
 
 
 def _outcome(task: str) -> None:
@@ -102,4 +104,4 @@ def _finished(task: str, job: Job) -> None:
         st.warning(t("job.cancelled", done=job.done, total=job.total), icon=":material/stop_circle:")
     found = job.results
     if found:
-        results(found, name=f"{task}-{job.id}", key=f"{task}-{job.id}")
+        results(found, schema=st.session_state[f"{task}-asked"], name=f"{task}-{job.id}", key=f"{task}-{job.id}")

@@ -7,13 +7,16 @@ import io
 import json
 import re
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed: make test installs it")
 from playwright.sync_api import Browser, Download, Page, expect  # noqa: E402
+from playwright.sync_api import Error as PlaywrightError  # noqa: E402
 
 from scripts.desk_server import RUN_MS, WINDOW, chromium, served, settled  # noqa: E402
 
@@ -23,7 +26,10 @@ pytestmark = [
 ]
 
 # An emoji shifts offsets that count UTF-16 units; the markup must stay text.
-TEXT = '😀<img src=x onerror="window.broken=true">\n昨天，刘志诚在广州市出席了签约仪式。'
+TEXT = '😀昨天，刘志诚在广州市出席了签约仪式。\n<b id="broken">王宏伟</b>没有到场。'
+LOCALES = Path(__file__).resolve().parents[2] / "streamlit_app" / "locales"
+WORDS = {key: word for path in LOCALES.glob("*.zh.json") for key, word in json.loads(path.read_text("utf-8")).items()}
+OPEN_MS = 60_000
 NEW_TYPE = "产品名称"
 PAGES = (
     "overview", "entities", "relations", "events", "aspects", "aspect_sentiment", "sentiment", "classification",
@@ -32,9 +38,14 @@ PAGES = (
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory, checkpoint_dir: Path) -> Iterator[str]:
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("desk")
+
+
+@pytest.fixture(scope="module")
+def address(data_dir: Path, checkpoint_dir: Path) -> Iterator[str]:
     settings = {"REX_MODEL": str(checkpoint_dir), "REX_DEVICE": "cpu", "REX_CPU_THREADS": "1"}
-    with served(tmp_path_factory.mktemp("desk"), settings=settings) as url:
+    with served(data_dir, settings=settings) as url:
         yield url
 
 
@@ -53,7 +64,10 @@ def page(browser: Browser) -> Iterator[Page]:
 
 def open_page(page: Page, address: str, *, name: str) -> None:
     page.goto(address if name == "overview" else f"{address}/{name}")
-    page.get_by_test_id("stHeading").first.wait_for(timeout=RUN_MS)
+    try:
+        page.get_by_test_id("stHeading").first.wait_for(timeout=OPEN_MS)
+    except PlaywrightError:
+        pytest.fail(f"{name} did not open; the screen says: {page.locator('body').inner_text()[:2000]}")
     settled(page)
 
 
@@ -65,29 +79,36 @@ def enter(page: Page, label: str, *, text: str) -> None:
     settled(page)
 
 
+def asked_types(data_dir: Path) -> set[str]:
+    """Every type of every schema that a stored run used."""
+    with closing(sqlite3.connect(f"file:{data_dir / 'app.db'}?mode=ro", uri=True)) as database:
+        rows = database.execute("SELECT body FROM schemas JOIN runs ON runs.schema_id = schemas.id").fetchall()
+    return {name for (body,) in rows for name in json.loads(body)}
+
+
 def download(page: Page, name: str) -> Download:
     with page.expect_download(timeout=RUN_MS) as started:
         page.get_by_role("button", name=name, exact=True).click()
     return started.value
 
 
-def test_entities_are_found_shown_and_downloaded_with_exact_offsets(page: Page, address: str):
+def test_entities_are_found_shown_and_downloaded_with_exact_offsets(page: Page, address: str, data_dir: Path):
     open_page(page, address, name="entities")
-    enter(page, "正文", text=TEXT)
-    enter(page, "新类型", text=NEW_TYPE)
-    page.get_by_role("button", name="添加").click()
+    enter(page, WORDS["input.text"], text=TEXT)
+    enter(page, WORDS["schema.new"], text=NEW_TYPE)
+    page.get_by_role("button", name=WORDS["schema.add"]).click()
     settled(page)
-    page.get_by_role("button", name="运行", exact=False).first.click()
+    page.get_by_role("button", name=WORDS["task.run"], exact=False).first.click()
     page.get_by_test_id("stDownloadButton").first.wait_for(timeout=RUN_MS)
     settled(page)
 
     marked = page.locator(".rex-text .rex-span")
     assert marked.count() >= 2
-    expect(page.locator(".rex-text")).to_contain_text("<img src=x onerror=")
-    assert page.evaluate("window.broken") is None
+    expect(page.locator(".rex-text")).to_contain_text('<b id="')
+    expect(page.locator("#broken")).to_have_count(0)
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
-    table = Path(download(page, "CSV").path()).read_bytes()
+    table = Path(download(page, WORDS["download.csv"]).path()).read_bytes()
     assert table.startswith(b"\xef\xbb\xbf"), "Excel needs the mark to read Chinese"
     rows = list(csv.DictReader(io.StringIO(table.decode("utf-8-sig"), newline="")))
     assert len(rows) >= 2
@@ -96,29 +117,31 @@ def test_entities_are_found_shown_and_downloaded_with_exact_offsets(page: Page, 
         assert TEXT[int(row["开始"]) : int(row["结束"])] == row["文本"] != ""
         assert 0.5 <= float(row["得分"]) <= 1
 
-    (line,) = Path(download(page, "JSONL").path()).read_text("utf-8").splitlines()
+    (line,) = Path(download(page, WORDS["download.jsonl"]).path()).read_text("utf-8").splitlines()
     result = json.loads(line)
     found = result["annotations"]
     assert len(found) == len(rows)
     for annotation in found:
         assert TEXT[annotation["start"] : annotation["end"]] == annotation["text"]
     assert {annotation["type"] for annotation in found} == {row["类型"] for row in rows}
-    assert NEW_TYPE in {annotation["type"] for annotation in found}, "the added type was not asked for"
+    assert NEW_TYPE in asked_types(data_dir), "the added type was not asked for"
 
 
 def test_a_schema_with_a_fault_says_what_is_wrong_and_cannot_be_run(page: Page, address: str):
     open_page(page, address, name="entities")
-    page.get_by_role("radio", name="模式 JSON").or_(page.get_by_role("button", name="模式 JSON")).first.click()
+    page.get_by_role("radio", name=WORDS["schema.view.json"]).or_(
+        page.get_by_role("button", name=WORDS["schema.view.json"])
+    ).first.click()
     settled(page)
-    enter(page, "模式 JSON", text='{"人物": null,')
+    enter(page, WORDS["schema.json"], text='{"人物": null,')
     expect(page.get_by_test_id("stAlert").first).to_be_visible()
-    expect(page.get_by_role("button", name="运行", exact=False).first).to_be_disabled()
+    expect(page.get_by_role("button", name=WORDS["task.run"], exact=False).first).to_be_disabled()
 
 
 def test_the_gpu_page_shows_memory_and_flushes(page: Page, address: str):
     open_page(page, address, name="gpu")
-    expect(page.get_by_test_id("stMetricLabel").filter(has_text="本进程内存")).to_be_visible()
-    page.get_by_role("button", name="立即释放").click()
+    expect(page.get_by_test_id("stMetricLabel").filter(has_text=WORDS["gpu.host.rss"])).to_be_visible()
+    page.get_by_role("button", name=WORDS["gpu.flush.button"]).click()
     expect(page.get_by_text(re.compile("用时 .* 毫秒"))).to_be_visible(timeout=RUN_MS)
 
 
@@ -129,6 +152,11 @@ def test_the_language_can_be_switched(page: Page, address: str):
 
 
 def test_every_page_opens_without_an_error(page: Page, address: str):
+    open_page(page, address, name="overview")
+    links = page.get_by_test_id("stSidebarNav").get_by_role("link")
+    expect(links).to_have_count(len(PAGES))
     for name in PAGES:
-        open_page(page, address, name=name)
+        links.filter(has_text=re.compile(f"^\\W*\\w*{re.escape(WORDS[f'page.{name}'])}$")).click()
+        expect(page.get_by_role("heading", name=WORDS[f"page.{name}"], exact=True)).to_be_visible(timeout=RUN_MS)
+        settled(page)
         expect(page.get_by_test_id("stException"), name).to_have_count(0)

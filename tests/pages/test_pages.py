@@ -8,21 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from streamlit.testing.v1 import AppTest
 
-from core.model.checkpoint import save_checkpoint
-from core.model.config import RexConfig
-from core.model.rex import RexModel
 from core.schemas.presets import list_presets
+from core.schemas.schema import SchemaType, parse_schema
 from core.services import get_job
 from core.storage import queries
-from core.types import Document
-from streamlit_app.app import PAGES
+from core.tasks import TASKS, schema_for
+from core.types import AnnotatedDocument, Annotation, Document
+from streamlit_app.components.findings import walk
+from streamlit_app.navigation import PAGES
 from streamlit_app.resources import application
 
 ROOT = Path(__file__).resolve().parents[2]
-TOKENIZER = ROOT / "data" / "models" / "rex-mini-zh"
 TASK_PAGES = {
     "entities": "ner",
     "relations": "re",
@@ -36,24 +34,15 @@ TASK_PAGES = {
     "coreference": "coref",
     "reading": "mrc",
 }
+CLASS_TASKS = ("sentiment", "classification", "multilabel", "hierarchy", "matching", "nli")
 PATIENCE_S = 60
 
 
-@pytest.fixture(scope="session")
-def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A complete checkpoint with untrained weights, quick to run."""
-    directory = tmp_path_factory.mktemp("checkpoint")
-    torch.manual_seed(3)
-    config = RexConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64)
-    save_checkpoint(RexModel(config), directory, tokenizer_from=TOKENIZER)
-    return directory
-
-
 @pytest.fixture
-def desk(tmp_path: Path, small_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
+def desk(tmp_path: Path, checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
     """The dashboard on its first page, with a database of its own."""
     monkeypatch.setenv("REX_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("REX_MODEL", str(small_checkpoint))
+    monkeypatch.setenv("REX_MODEL", str(checkpoint_dir))
     monkeypatch.setenv("REX_DEVICE", "cpu")
     # Untrained scores crowd round one half: at the usual threshold half of all spans would be found.
     monkeypatch.setenv("REX_THRESHOLD", "0.9")
@@ -100,7 +89,51 @@ def test_a_task_page_reads_its_sample_and_stores_the_run(desk: AppTest, page: st
     [run] = queries.list_runs(database)
     assert (run.task, run.state, run.done) == (task, "done", 1)
     assert queries.count_documents(database) == 1
+    [result] = queries.load_results(database, run.id)
+    found = sum(1 for _ in walk(result.annotations))
+    assert any(f"**{found}**" in part.value for part in desk.markdown)
     assert any("下载" in button.proto.help for button in desk.get("download_button"))
+
+
+def store_two_results(task: str) -> int:
+    """A stored run of `task` over two documents in each of which everything asked for was found."""
+    preset = list_presets(task)[-1]
+    schema = schema_for(TASKS[task], None if preset.schema is None else parse_schema(preset.schema))
+    spans = task not in CLASS_TASKS
+
+    def found(kind: SchemaType, text: str) -> Annotation:
+        place = (0, 2, text[:2]) if spans else (None, None, "")
+        return Annotation(kind.name, *place, 0.75, tuple(found(child, text) for child in kind.children))
+
+    store = application().store
+    documents = [preset.sample, Document("另一篇<b>", text_pair="一对")]
+    numbers = store.add_documents(documents)
+    saved = store.save_schema(preset.name, task, body=schema.to_dict()) if schema.types else None
+    run = store.start_run(
+        schema={"人物": None},
+        task=task, schema_id=saved, model="m", revision="", dtype="", device="", threshold=0.5, total=2
+    )
+    for position, (number, document) in enumerate(zip(numbers, documents, strict=True)):
+        annotations = tuple(found(kind, document.text) for kind in schema.types)
+        result = AnnotatedDocument(document, task, annotations, notes=("*留意*",))
+        store.save_result(run, number, result=result, duration_s=0.1, position=position)
+    store.finish_run(run, "done")
+    return run
+
+
+@pytest.mark.parametrize("task", [name for name in TASKS if name != "rex"])
+def test_findings_of_every_task_are_drawn_for_each_document_and_for_all(desk: AppTest, task: str) -> None:
+    run = store_two_results(task)
+    go(desk, "runs")
+    desk.selectbox(key="runs-open").set_value(run).run()
+    assert not desk.exception
+    assert r"\*留意\*" in desk.info[0].value
+    desk.get_by_key(f"run-{run}-page").set_value(2).run()
+    assert not desk.exception
+    assert not any("另一篇<b>" in part.value for part in desk.html)
+    for view in ("all", "summary"):
+        desk.get_by_key(f"run-{run}-view").set_value(view).run()
+        assert not desk.exception
 
 
 def test_every_preset_of_every_task_can_be_asked(desk: AppTest) -> None:
@@ -198,13 +231,9 @@ def test_markup_in_a_text_is_shown_not_obeyed(desk: AppTest) -> None:
 def test_a_run_can_be_opened_again_and_deleted(desk: AppTest) -> None:
     press_run(go(desk, "sentiment"), "sentiment")
     go(desk, "runs")
-    box = desk.selectbox(key="runs-open")
-    box.set_value(
-        box.options[0] if isinstance(box.options[0], queries.RunInfo) else queries.list_runs(application().database)[0]
-    )
-    desk.run()
-    assert not desk.exception
     [run] = queries.list_runs(application().database)
+    desk.selectbox(key="runs-open").set_value(run.id).run()
+    assert not desk.exception
     desk.button(key=f"run-{run.id}-delete").click().run()
     assert queries.count_runs(application().database) == 0
 

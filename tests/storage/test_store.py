@@ -32,6 +32,7 @@ def open_store(folder: Path) -> Store:
 
 def start(store: Store, total: int = 1, schema_id: int | None = None) -> int:
     return store.start_run(
+        schema={"人物": None},
         task="re",
         schema_id=schema_id,
         model="rex-mini-zh",

@@ -47,6 +47,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("task", sa.String(32), nullable=False),
         sa.Column("schema_id", sa.Integer()),
+        sa.Column("schema", sa.JSON(), nullable=False),
         sa.Column("model", sa.String(512), nullable=False),
         sa.Column("revision", sa.String(255), nullable=False),
         sa.Column("dtype", sa.String(32), nullable=False),
@@ -74,6 +75,7 @@ def upgrade() -> None:
         sa.Column("windows", sa.Integer(), nullable=False),
         sa.Column("paths", sa.JSON(), nullable=False),
         sa.Column("notes", sa.JSON(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
         sa.Column("duration_s", sa.Float(), nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name="fk_run_documents_run_id", ondelete="CASCADE"),
         sa.ForeignKeyConstraint(

@@ -1,0 +1,22 @@
+"""The pages of the dashboard by group, each with its icon."""
+
+from __future__ import annotations
+
+PAGES = {
+    "nav.analysis": {
+        "overview": "dashboard",
+        "entities": "label",
+        "relations": "hub",
+        "events": "bolt",
+        "aspects": "rate_review",
+        "aspect_sentiment": "thumbs_up_down",
+        "sentiment": "sentiment_satisfied",
+        "classification": "category",
+        "hierarchy": "account_tree",
+        "matching": "compare_arrows",
+        "coreference": "link",
+        "reading": "quiz",
+    },
+    "nav.data": {"documents": "folder_open", "runs": "history", "schemas": "schema"},
+    "nav.system": {"gpu": "memory", "settings": "settings"},
+}
