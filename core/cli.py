@@ -21,6 +21,7 @@ from core.evaluation.known_answers import verify as run_verification
 from core.exporters.native import to_dict
 from core.exporters.rex import to_rex
 from core.inference.engine import Engine
+from core.schemas.schema import Schema
 from core.services import load_engine
 from core.types import AnnotatedDocument, Document
 
@@ -83,7 +84,7 @@ def annotate(
                 candidates=mark(text, candidate or [], "候选词"),
                 pronouns=mark(text, pronoun or [], "代词"),
             )
-            rows = [(document, None)]
+            rows: list[tuple[Document, Schema | None]] = [(document, None)]
         else:
             assert input is not None
             rows = read_lines(input)
@@ -140,12 +141,35 @@ def evaluate(
 
 
 def _table(result: Evaluation) -> str:
-    rows = [("任务", "文档", "精确率", "召回率", "F1", "全对率")]
+    rows: list[tuple[str, ...]] = [("任务", "文档", "精确率", "召回率", "F1", "全对率")]
     for name, one in [*result.by_task.items(), ("合计", result.scores)]:
         numbers = (one.precision, one.recall, one.f1, one.accuracy)
         rows.append((name, str(one.documents), *(f"{number:.3f}" for number in numbers)))
     lines = ["\t".join(row) for row in rows]
     return "\n".join([*lines, f"{result.model}：{result.documents_per_s:.1f} 文档/秒"])
+
+
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+train = typer.Typer(no_args_is_help=True, help="训练：pretrain 预训练，finetune 多任务训练或用自己的数据继续训练。")
+app.add_typer(train, name="train")
+
+
+@train.command(context_settings=PASS_ON)
+def finetune(context: typer.Context) -> None:
+    """Fine-tune a checkpoint on RexUniNLU JSON lines; `--help` lists the options."""
+    from core.training.finetune import main  # slow to import, needed only here
+
+    with _user_errors():
+        main(context.args)
+
+
+@train.command(context_settings=PASS_ON)
+def pretrain(context: typer.Context) -> None:
+    """Pre-train an encoder on token streams; `--help` lists the options."""
+    from core.training.pretrain import main
+
+    with _user_errors():
+        main(context.args)
 
 
 @app.command()

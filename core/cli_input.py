@@ -38,7 +38,8 @@ def load_schema(value: str | None) -> Schema | None:
             return parse_schema(path.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError) as error:
             raise SchemaError(f"无法读取模式文件 {path}：{error}") from error
-    return parse_schema(dict(find_preset(value).schema))
+    preset = find_preset(value).schema
+    return None if preset is None else parse_schema(preset)
 
 
 def read_lines(path: Path) -> list[tuple[Document, Schema | None]]:
@@ -49,7 +50,7 @@ def read_lines(path: Path) -> list[tuple[Document, Schema | None]]:
         raise FormatError(f"无法读取输入文件 {path}：{error}") from error
     rows = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if path.suffix.lower() == ".txt":
-        found = [(Document(line), None) for _, line in rows]
+        found: list[tuple[Document, Schema | None]] = [(Document(line), None) for _, line in rows]
     elif path.suffix.lower() in {".jsonl", ".json"}:
         found = _json_rows(path, rows)
     else:

@@ -168,8 +168,9 @@ def _aspect_sentiment(document: Document, schema: Schema) -> Plan:
             if not aspect.strip():
                 raise InputError(f"{_label(document)}的 aspects 里有空白项：请删去")
             start = document.text.find(aspect)
-            span = (start, start + len(aspect)) if start >= 0 else (None, None)
-            found.append(Annotation("属性词", *span, aspect, 1.0))
+            inside = start >= 0  # an aspect may be asked about without being named in the text
+            end = start + len(aspect)
+            found.append(Annotation("属性词", start if inside else None, end if inside else None, aspect, 1.0))
     else:
         answers = yield [Request(document.text, parse_schema({"属性词": None}))]
         found = list(annotation_tree(answers[0].paths))

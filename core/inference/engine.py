@@ -12,11 +12,11 @@ import torch
 from core.errors import Cancelled, InputError, RexError
 from core.inference.batching import plan, stack
 from core.inference.decoding import Fired, decode
-from core.inference.prompts import Group, PieceEncoder, Prompt, build_hints
-from core.inference.recursion import Limits, read
+from core.inference.prompts import PieceEncoder, Prompt
+from core.inference.recursion import Limits, check_roots, read
 from core.model.checkpoint import Checkpoint
 from core.schemas.schema import Schema
-from core.tasks import Answer, Request, Task
+from core.tasks import Answer, Task
 from core.types import AnnotatedDocument, Document
 
 DocumentRun = Generator[list[Prompt], list[Fired], AnnotatedDocument]
@@ -52,11 +52,7 @@ class Engine:
 
     def check(self, schema: Schema) -> None:
         """Raise SchemaError when a root type is too long to be asked."""
-        _, unasked = build_hints(
-            [Group((), tuple(one.name for one in schema.types))], self.pieces, max_length=self.limits.max_hint_length
-        )
-        if unasked:
-            read(Request("", schema), self.pieces, self.limits).send(None)
+        check_roots(schema, self.pieces, self.limits)
 
     def annotate(
         self,

@@ -161,8 +161,11 @@ def _finish(draft: _Draft, tokenizer: RexTokenizer) -> Hint:
     positions.append(np.array([last + 1]))
     prefixes.append(np.zeros(1, int))
     types.append(np.zeros(1, int))
-    vectors = [np.concatenate(v).astype(np.int32) for v in (ids, positions, prefixes, types)]
-    return Hint(*vectors, tuple(markers))
+
+    def vector(pieces: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate(pieces).astype(np.int32)
+
+    return Hint(vector(ids), vector(positions), vector(prefixes), vector(types), tuple(markers))
 
 
 def assemble(

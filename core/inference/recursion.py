@@ -16,7 +16,7 @@ from core.inference.decoding import Fired
 from core.inference.prompts import Group, Hint, PieceEncoder, Prompt, assemble, build_hints
 from core.inference.windows import split
 from core.model.tokenizer import Encoding, RexTokenizer
-from core.schemas.schema import SchemaType
+from core.schemas.schema import Schema, SchemaType
 from core.tasks import CLASS_MARKERS, EXTRACT, MULTICLASSIFY, Answer, Request
 from core.types import Link, Path
 
@@ -39,6 +39,11 @@ class Limits:
 def read(request: Request, pieces: PieceEncoder, limits: Limits) -> Reader:
     """The reader that fits the request's mode."""
     return _extract(request, pieces, limits) if request.mode == EXTRACT else _classify(request, pieces, limits)
+
+
+def check_roots(schema: Schema, pieces: PieceEncoder, limits: Limits) -> None:
+    """Raise SchemaError when a root type is too long to be asked."""
+    _hints([Group((), tuple(one.name for one in schema.types))], pieces, limits, [])
 
 
 def _hints(
@@ -94,7 +99,8 @@ def _extract(request: Request, pieces: PieceEncoder, limits: Limits) -> Reader:
     level: dict[tuple[tuple[str, int, int], ...], tuple[Path, tuple[SchemaType, ...]]]
     level = {(): ((), request.schema.types)}
     paths: dict[tuple[tuple[str, int, int], ...], Path] = {}
-    windows, notes = 1, []
+    windows = 1
+    notes: list[str] = []
     while level:
         parents = list(level.values())
         groups = [Group(prefix, tuple(child.name for child in children)) for prefix, children in parents]
@@ -177,7 +183,7 @@ def _class_levels(
         below: list[tuple[Path, tuple[SchemaType, ...]]] = []
         leaves: list[_Candidate] = []
         for hint, prompts in zip(hints, by_hint, strict=True):
-            votes = np.stack([next(results).classes for _ in prompts])  # (windows, types, 3)
+            votes = np.stack([_class_votes(next(results)) for _ in prompts])  # (windows, types, 3)
             for number, marker in enumerate(hint.markers):
                 prefix, children = parents[marker.group]
                 link = _vote(votes[:, number], marker.type, token, threshold, first=multi)
@@ -192,6 +198,12 @@ def _class_levels(
         found += leaves if multi else ([max(leaves, key=lambda c: c.total)] if leaves else [])
         parents = below
     return found, windows
+
+
+def _class_votes(fired: Fired) -> np.ndarray:
+    if fired.classes is None:
+        raise ValueError("a prompt without class token has no class probabilities")
+    return fired.classes
 
 
 def _vote(votes: np.ndarray, name: str, token: str, threshold: float, *, first: bool) -> Link | None:

@@ -6,6 +6,7 @@ Parameter names equal those of the reference's state dict below `plm.` (SPEC 5.5
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +64,7 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, pairs: Relations, table: Tensor) -> Tensor:
         """x: (B, L, H); table: the rows of the relative table in use, (rows, H)."""
-        attend = self.attention["self"]
+        attend = cast(DisentangledAttention, self.attention["self"])
         attended = self.attention["output"](attend(x, pairs, attend.position_projections(table)), x)
         return self.output(self.activation(self.intermediate["dense"](attended)), attended)
 
@@ -116,7 +117,7 @@ class Encoder(nn.Module):
 
     def relative_table(self, rows: slice) -> Tensor:
         """The (normalised) relative embeddings in use: (rows, H)."""
-        table = self.encoder["rel_embeddings"].weight[rows]
+        table = cast(nn.Embedding, self.encoder["rel_embeddings"]).weight[rows]
         return self.encoder["LayerNorm"](table) if "LayerNorm" in self.encoder else table
 
     def forward(
@@ -134,7 +135,7 @@ class Encoder(nn.Module):
         )
         table = self.relative_table(pairs.rows)
         embedded = hidden = self.embeddings(input_ids)
-        for index, layer in enumerate(self.encoder["layer"]):
+        for index, layer in enumerate(cast(nn.ModuleList, self.encoder["layer"])):
             hidden = layer(hidden, pairs, table)
             if index == 0 and "conv" in self.encoder:
                 hidden = self.encoder["conv"](embedded, hidden, keep)

@@ -283,10 +283,10 @@ def _by_time(run: _Run, train: Sequence[Pool], mix: Mix, tokenizer: RexTokenizer
                 weight.copy_(mean)
 
 
-def main() -> None:
-    """Run from the command line; progress goes to the log."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run from the command line; progress goes to the log, then before and after by task."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    result = finetune(parse_arguments())
+    result = finetune(parse_arguments(arguments))
     for score in result.after:
         log.info("%s", json.dumps(asdict(score), ensure_ascii=False))
 

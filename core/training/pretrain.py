@@ -252,6 +252,11 @@ def parse(arguments: list[str] | None = None) -> PretrainConfig:
     return PretrainConfig(**vars(parser.parse_args(arguments)))
 
 
-if __name__ == "__main__":
+def main(arguments: list[str] | None = None) -> None:
+    """Run from the command line; progress goes to the log."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    pretrain(parse())
+    pretrain(parse(arguments))
+
+
+if __name__ == "__main__":
+    main()

@@ -111,7 +111,14 @@ def store_two_results(task: str) -> int:
     saved = store.save_schema(preset.name, task, body=schema.to_dict()) if schema.types else None
     run = store.start_run(
         schema={"人物": None},
-        task=task, schema_id=saved, model="m", revision="", dtype="", device="", threshold=0.5, total=2
+        task=task,
+        schema_id=saved,
+        model="m",
+        revision="",
+        dtype="",
+        device="",
+        threshold=0.5,
+        total=2,
     )
     for position, (number, document) in enumerate(zip(numbers, documents, strict=True)):
         annotations = tuple(found(kind, document.text) for kind in schema.types)

@@ -24,7 +24,7 @@ from core.types import Document
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SHARED = Path(__file__).parents[3] / "shared" / "rex" / "golden"
 
-# Cases whose prompts or answers follow from a bug or a random choice of the reference; docs/parity.md gives the reason of each.
+# Cases that follow from a bug or a random choice of the reference; docs/parity.md gives the reasons.
 OTHER_PROMPTS = {
     "A": {
         "hint_type_too_long": "we ask over-long types, in a hint of their own",
