@@ -37,7 +37,13 @@ def load_engine(settings: Settings, *, lock: threading.Lock | None = None) -> En
         download_dir=settings.download_dir,
         threads=settings.cpu_threads,
     )
-    limits = Limits(settings.max_length, settings.stride, settings.max_hint_length, settings.threshold)
+    limits = Limits(
+        settings.max_length,
+        settings.stride,
+        settings.max_hint_length,
+        settings.threshold,
+        max_groups=checkpoint.model.config.groups_per_hint,
+    )
     return Engine(checkpoint, limits=limits, batch_tokens=settings.batch_tokens, lock=lock)
 
 

@@ -45,7 +45,7 @@ class Engine:
         lock: threading.Lock | None = None,
     ) -> None:
         self.checkpoint = checkpoint
-        self.limits = limits or Limits()
+        self.limits = limits or Limits(max_groups=checkpoint.model.config.groups_per_hint)
         self.batch_tokens = batch_tokens
         self.lock = lock or threading.Lock()
         self.pieces = PieceEncoder(checkpoint.tokenizer)

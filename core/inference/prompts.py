@@ -102,12 +102,14 @@ def build_hints(
     pieces: PieceEncoder,
     *,
     max_length: int = 256,
+    max_groups: int = 0,
     class_id: int | None = None,
 ) -> tuple[list[Hint], list[tuple[int, str]]]:
     """Pack groups into hints of at most `max_length` tokens, greedily, types in code-point order (SPEC 3).
 
     A group that overflows goes on in the next hint behind a copy of its prefix. Parts beyond MAX_PART tokens get a
-    hint of their own. Second result: (group, type) pairs that fit into no hint at all.
+    hint of their own. max_groups: groups that may share a hint, 0: any number. Second result: (group, type) pairs
+    that fit into no hint at all.
     """
     drafts: list[_Draft] = []
     alone: list[_Draft] = []
@@ -125,7 +127,7 @@ def build_hints(
             elif opened and drafts[-1].used + len(tokens) <= max_length:
                 drafts[-1].groups[-1][2].append((name, tokens))
                 drafts[-1].used += len(tokens)
-            elif not opened and drafts and drafts[-1].used + cost - 2 <= max_length:
+            elif not opened and drafts and _joins(drafts[-1], cost - 2, max_length, max_groups):
                 drafts[-1].groups.append((number, prefix, [(name, tokens)]))
                 drafts[-1].used += cost - 2
                 opened = True
@@ -133,6 +135,11 @@ def build_hints(
                 drafts.append(_Draft(cost, [(number, prefix, [(name, tokens)])]))
                 opened = True
     return [_finish(draft, pieces.tokenizer) for draft in (*drafts, *alone)], unasked
+
+
+def _joins(draft: _Draft, cost: int, max_length: int, max_groups: int) -> bool:
+    """Whether another group of `cost` tokens may be added."""
+    return draft.used + cost <= max_length and not 0 < max_groups <= len(draft.groups)
 
 
 def _finish(draft: _Draft, tokenizer: RexTokenizer) -> Hint:

@@ -28,12 +28,13 @@ MULTI_LABEL_CONFIDENCE = 0.9  # the reference keeps labels whose mean confidence
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Token limits of one prompt (SPEC 1) and the probability that a link must exceed."""
+    """Token limits of one prompt (SPEC 1), the probability that a link must exceed, and the prefix groups of a hint."""
 
     max_length: int = 512
     stride: int = 32
     max_hint_length: int = 256
     threshold: float = 0.5
+    max_groups: int = 0
 
 
 def read(request: Request, pieces: PieceEncoder, limits: Limits) -> Reader:
@@ -50,7 +51,9 @@ def _hints(
     groups: list[Group], pieces: PieceEncoder, limits: Limits, notes: list[str], *, class_id: int | None = None
 ) -> list[Hint]:
     """Hints of a level; what fits nowhere is an error at the root and a note below (there the text decides)."""
-    hints, unasked = build_hints(groups, pieces, max_length=limits.max_hint_length, class_id=class_id)
+    hints, unasked = build_hints(
+        groups, pieces, max_length=limits.max_hint_length, max_groups=limits.max_groups, class_id=class_id
+    )
     for number, name in unasked:
         prefix = groups[number].prefix
         if not prefix:

@@ -35,8 +35,10 @@ def bucket(distance: Tensor, config: RexConfig) -> Tensor:
         return distance
     middle = config.position_buckets // 2
     size = distance.abs().clamp(min=middle)
-    scale = (middle - 1) / math.log((config.max_relative_positions - 1) / middle)
-    far = (torch.log(size.to(torch.float32) / middle) * scale).ceil().to(distance.dtype) + middle
+    # A quotient of two logarithms of one kind: the largest distance must come out as exactly 1, not above it.
+    last = torch.tensor((config.max_relative_positions - 1) / middle, dtype=torch.float32, device=distance.device)
+    share = torch.log(size.to(torch.float32) / middle) / torch.log(last)
+    far = (share * (middle - 1)).ceil().to(distance.dtype) + middle
     return torch.where(distance.abs() <= middle, distance, distance.sign() * far)
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import time
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,7 +118,9 @@ def read_state(directory: Path, *, device: torch.device | str = "cpu") -> dict[s
         if single.is_file():
             return load_file(single, device=str(device))
         if pickled.is_file():
-            loaded = torch.load(pickled, map_location=device, weights_only=True, mmap=True)
+            # Files of torch before 1.6 are no zip archives and cannot be mapped.
+            mapped = zipfile.is_zipfile(pickled)
+            loaded = torch.load(pickled, map_location=device, weights_only=True, mmap=mapped)
             return loaded.get("state_dict", loaded)
     except CheckpointError:
         raise

@@ -36,6 +36,8 @@ class RexConfig:
     conv_act: str = "tanh"
     conv_groups: int = 1
     initializer_range: float = 0.02
+    groups_per_hint: int = 0
+    """Prefix groups that share a hint, 0: as many as fit, as the reference does. Compact models keep few apart."""
 
     def __post_init__(self) -> None:
         if self.hidden_size % self.num_attention_heads:

@@ -56,7 +56,8 @@ def score_rows(
     device = next(model.parameters()).device
     half = torch.autocast(device.type, dtype=torch.bfloat16) if autocast else nullcontext()
     pieces = PieceEncoder(tokenizer)
-    readers = [read(_request(task, row), pieces, Limits()) for task, _, row in rows]
+    limits = Limits(max_groups=model.config.groups_per_hint)
+    readers = [read(_request(task, row), pieces, limits) for task, _, row in rows]
     with half, torch.inference_mode():
         answers = _answers(model, readers, pad_id=tokenizer.pad_id, budget=batch_tokens)
     model.train(was_training)
