@@ -20,12 +20,12 @@ RUN_BUTTON = re.compile("运行|生成报告")
 PAGES = {
     "overview": True,
     "entities": True,
-    "relations": True,
     "events": True,
     "aspects": True,
     "classification": True,
     "matching": True,
     "reading": True,
+    "relations": True,
     "documents": False,
     "runs": False,
     "gpu": False,
