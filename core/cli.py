@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from core.cli_input import load_schema, mark, read_lines, to_items
 from core.config import ROOT, Settings
@@ -48,8 +49,14 @@ def _user_errors() -> Iterator[None]:
     try:
         yield
     except RexError as error:
-        typer.echo(f"错误：{error}", err=True)
-        raise typer.Exit(1) from None
+        message = str(error)
+    except ValidationError as error:
+        faults = [" ".join([*(f"REX_{str(part).upper()}" for part in e["loc"]), e["msg"]]) for e in error.errors()]
+        message = "设置无效：" + "；".join(faults)
+    else:
+        return
+    typer.echo(f"错误：{message}", err=True)
+    raise typer.Exit(1)
 
 
 def _engine(model: str | None) -> Engine:

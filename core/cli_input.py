@@ -67,7 +67,7 @@ def _json_rows(path: Path, rows: list[tuple[int, str]]) -> list[tuple[Document, 
         try:
             document, schema = document_from_json(json.loads(line))
             found.append((document, None if schema is None else parse_schema(schema)))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             problems.append(f"第 {number} 行不是合法的 JSON：{error}")
         except RexError as error:
             problems.append(f"第 {number} 行：{error}")

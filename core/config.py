@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,6 +29,16 @@ class Settings(BaseSettings):
     data_dir: Path = Field(ROOT / "data", description="where the database, uploads, exports and downloads are kept")
     database_url: str = Field("", description="SQLAlchemy URL; empty: data_dir/app.db")
     cpu_threads: int = Field(0, ge=0, description="threads of one forward pass on the CPU; 0: torch decides")
+
+    @model_validator(mode="after")
+    def _text_has_room(self) -> Settings:
+        # A full hint takes max_hint_length tokens, [SEP] and the class token two more.
+        if self.max_length - self.max_hint_length - 2 <= self.stride:
+            raise ValueError(
+                f"REX_MAX_LENGTH={self.max_length} 太小：模式最多占 {self.max_hint_length} 个词元，"
+                f"窗口重叠 {self.stride}，正文没有空间；请调大它，或调小 REX_MAX_HINT_LENGTH、REX_STRIDE"
+            )
+        return self
 
     @property
     def resolved_database_url(self) -> str:

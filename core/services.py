@@ -200,9 +200,9 @@ def _start(app: Application, items: Sequence[Item], *, threshold: float | None, 
             last = now
             yield index, result
 
-    def closed(job: Job) -> None:
+    def closed(job: Job, state: str, error: str | None) -> None:
         for run_id in job.run_ids:
-            app.store.finish_run(run_id, job.state, error=job.error)
+            app.store.finish_run(run_id, state, error=error)
 
     return app.runner.start(len(items), work, closed=closed)
 

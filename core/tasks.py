@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from core.errors import InputError, SchemaError
 from core.schemas.schema import Schema, SchemaType, parse_schema
-from core.types import Annotation, Document, Path, Span
+from core.types import Annotation, Document, Link, Path, Span
 
 EXTRACT, CLASSIFY, MULTICLASSIFY = "extract", "classify", "multiclassify"
 CLASS_MARKERS = {CLASSIFY: "[CLASSIFY]", MULTICLASSIFY: "[MULTICLASSIFY]"}
@@ -73,35 +73,29 @@ class Task:
 def annotation_tree(paths: Iterable[Path], *, shift: int = 0) -> tuple[Annotation, ...]:
     """Paths → trees in text order; equal beginnings are joined, scores are the weakest of the chain.
 
-    shift: characters that the model's text has before the user's; a span that lies in them is implicit and has
-    no offsets.
+    shift: characters that the model's text has before the user's; a span keeps what it has of the user's text, one
+    that lies before it is implicit and has no offsets.
     """
 
     def build(group: Sequence[Path], level: int, above: float) -> tuple[Annotation, ...]:
-        heads: dict[tuple[str, int, int], list[Path]] = {}
+        heads: dict[tuple[str, int | None, int | None, str], list[Path]] = {}
         for path in group:
             if len(path) > level:
-                link = path[level]
-                heads.setdefault((link.type, link.start, link.end), []).append(path)
+                heads.setdefault((path[level].type, *_own_span(path[level], shift)), []).append(path)
         built = []
-        for (name, start, end), members in heads.items():
-            link = members[0][level]
+        for (name, start, end, text), members in heads.items():
             score = min(above, max(path[level].score for path in members))
-            children = build(members, level + 1, score)
-            implicit = end <= shift
-            built.append(
-                Annotation(
-                    type=name,
-                    start=None if implicit else start - shift,
-                    end=None if implicit else end - shift,
-                    text="" if implicit else link.text,
-                    score=score,
-                    children=children,
-                )
-            )
+            built.append(Annotation(name, start, end, text, score, build(members, level + 1, score)))
         return tuple(sorted(built, key=lambda a: (-1 if a.start is None else a.start, a.end or 0, a.type)))
 
     return build(list(paths), 0, 1.0)
+
+
+def _own_span(link: Link, shift: int) -> tuple[int | None, int | None, str]:
+    """Start, end and text of a link without the `shift` characters before the user's text."""
+    text = link.text[max(shift - link.start, 0) :].lstrip()
+    end = link.end - shift
+    return (end - len(text), end, text) if text else (None, None, "")
 
 
 def class_tree(paths: Iterable[Path]) -> tuple[Annotation, ...]:

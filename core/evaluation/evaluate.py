@@ -87,7 +87,8 @@ def read_records(path: Path) -> list[GoldRecord]:
 
 def _records(path: Path, problems: list[str]) -> Iterator[GoldRecord]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        # Not splitlines(): U+2028 and its like may stand inside a JSON string.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise FormatError(f"无法读取 {path}：{error}") from error
     for number, line in enumerate(lines, 1):

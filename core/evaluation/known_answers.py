@@ -35,7 +35,7 @@ def verify(engine: Engine, answers: Path) -> list[Check]:
     try:
         known = json.loads(answers.read_text(encoding="utf-8"))
         cases, tokens = known["cases"], known["tokens"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise FormatError(f"无法读取已知答案 {answers}：{error}") from error
     return [*_cases(engine, cases), *_tokens(engine, tokens)]
 

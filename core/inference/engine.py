@@ -71,7 +71,9 @@ class Engine:
         active: dict[int, tuple[Item, DocumentRun, list[Prompt]]] = {}
         room = ACTIVE_DOCUMENTS.get(self.checkpoint.device.type, 32)
         while True:
-            for index, item in islice(waiting, room - len(active)):
+            # One by one: documents that end at once (blank ones) make room for the next.
+            while len(active) < room and (following := next(waiting, None)) is not None:
+                index, item = following
                 yield from self._advance(active, index, item, self._document(item, limits), None)
             if not active:
                 return

@@ -88,9 +88,15 @@ class JobRunner:
         self._lock = threading.Lock()
 
     def start(
-        self, total: int, work: Callable[[Job], Iterator[tuple[int, Any]]], *, closed: Callable[[Job], None]
+        self,
+        total: int,
+        work: Callable[[Job], Iterator[tuple[int, Any]]],
+        *,
+        closed: Callable[[Job, str, str | None], None],
     ) -> Job:
-        """Run `work(job)` in a thread, keeping the (index, result) pairs it yields; then call `closed(job)`."""
+        """Run `work(job)` in a thread, keeping the (index, result) pairs it yields; then call
+        `closed(job, state, error)`, before anybody sees that the job has ended.
+        """
         job = Job(total)
         with self._lock:
             self._jobs[job.id] = job
@@ -118,7 +124,9 @@ class JobRunner:
             job.wait(timeout_s)
 
 
-def _run(job: Job, work: Callable[[Job], Iterator[tuple[int, Any]]], closed: Callable[[Job], None]) -> None:
+def _run(
+    job: Job, work: Callable[[Job], Iterator[tuple[int, Any]]], closed: Callable[[Job, str, str | None], None]
+) -> None:
     state, error = DONE, None
     try:
         for index, result in work(job):
@@ -130,8 +138,7 @@ def _run(job: Job, work: Callable[[Job], Iterator[tuple[int, Any]]], closed: Cal
     except Exception as problem:  # the thread has nobody above it: the user must still learn what happened
         state, error = FAILED, f"{type(problem).__name__}: {problem}"
     try:
-        job.state, job.error = state, error
-        closed(job)
+        closed(job, state, error)
     except Exception as problem:
         state, error = FAILED, f"{type(problem).__name__}: {problem}"
     finally:

@@ -88,7 +88,8 @@ def _encoding(one: object) -> Encoding:
 def _bert_tokenizer(directory: Path) -> Tokenizer:
     config_path = directory / "tokenizer_config.json"
     config = json.loads(config_path.read_text(encoding="utf-8")) if config_path.is_file() else {}
-    tokens = (directory / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    # Not splitlines(): U+2028 and its like are tokens of some vocabularies.
+    tokens = (directory / "vocab.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
     vocabulary = {token: index for index, token in enumerate(tokens)}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(

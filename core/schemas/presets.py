@@ -22,7 +22,7 @@ PRESET_DIR = ROOT / "data" / "presets"
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A named schema of a task, and a text that it answers well on."""
+    """A named schema of a task, and a text to try it on."""
 
     task: str
     name: str

@@ -93,6 +93,8 @@ def _from_json(text: str, problems: list[str]) -> Any:
 
     try:
         return json.loads(text, object_pairs_hook=pairs)
+    except RecursionError as error:
+        raise SchemaError(f"模式嵌套过深：最多 {MAX_DEPTH} 层，请减少嵌套") from error
     except ValueError as error:
         raise SchemaError(f"模式不是合法的 JSON（{error}）：请检查引号、逗号（末项后不能有逗号）和 null") from error
 

@@ -60,7 +60,7 @@ def _naive(logits: np.ndarray, prompt: Prompt, threshold: float) -> Found:
 @settings(deadline=None, max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
-    scale=st.sampled_from([0.5, 3.0, 40.0]),
+    scale=st.sampled_from([0.5, 2.0, 6.0]),
     threshold=st.sampled_from([0.0, 0.01, 0.5, 0.77, 0.99]),
 )
 def test_decoding_equals_a_loop_over_random_logits(seed: int, scale: float, threshold: float) -> None:

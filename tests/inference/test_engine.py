@@ -97,6 +97,31 @@ def test_every_span_of_any_text_is_that_part_of_the_text(tiny: Engine, parts: li
         assert len(seen) == len(set(seen)), (result.task, text)
 
 
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(parts=TEXTS)
+def test_any_text_gets_one_of_the_classes_asked(tiny: Engine, parts: list[str]) -> None:
+    text = "".join(parts)[:80]
+    items = [_item("classification", text, ["体育", "财经"]), _item("nli", text, text_pair=text)]
+    for item, result in zip(items, _run(tiny, items), strict=True):
+        assert bool(result.error) == (not text.strip())
+        if not result.error:
+            (found,) = result.annotations
+            assert found.type in {one.name for one in item.schema.types}
+            assert (found.start, found.end, found.text) == (None, None, "")
+            assert 0.0 <= found.score <= 1.0
+
+
+def test_a_long_text_is_classified_over_all_its_windows(embedded: Checkpoint) -> None:
+    engine = Engine(embedded, limits=Limits(max_length=64))
+    text = "昨晚中国女排以三比零战胜日本队，获得冠军。" * 10
+    single, multi = _run(
+        engine, [_item(task, text, ["体育", "财经", "娱乐"]) for task in ("classification", "multilabel")]
+    )
+    assert single.windows == multi.windows > 3
+    assert [one.type for one in single.annotations] == ["体育"]
+    assert "体育" in [one.type for one in multi.annotations]
+
+
 def test_a_span_of_the_mark_and_an_aspect_is_the_aspect_alone(tiny: Engine) -> None:
     for threshold in (0.0, 0.01):
         text = "房间 很好"
@@ -140,7 +165,7 @@ def test_one_bad_document_gets_a_message_and_the_others_go_on(tiny: Engine) -> N
         _item("matching", "没有第二段", id="m1"),
         _item("coref", "小明说他累了。", id="c1"),
         _item("atsc", "房间很好", id="a1", aspects=("房间", " ")),
-        _item("ner", "\u3000\n"),
+        _item("ner", "\u3000\n", NER),
         _item("ner", SENTENCE, NER),
     ]
     results = _run(tiny, items)

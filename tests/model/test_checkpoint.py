@@ -131,7 +131,7 @@ def test_a_pickle_that_holds_code_is_refused_and_not_executed(copy: Path, tmp_pa
     (copy / "model.safetensors").unlink()
     attack = {"ffnq.bias": _Attack(target)}
     if form == "bare pickle":
-        (copy / "pytorch_model.bin").write_bytes(pickle.dumps(attack))
+        (copy / "pytorch_model.bin").write_bytes(pickle.dumps(attack, protocol=2))
     else:
         torch.save(attack, copy / "pytorch_model.bin", _use_new_zipfile_serialization=form == "zip")
     with pytest.raises(CheckpointError, match=r"pytorch_model\.bin|权重文件"):
@@ -166,6 +166,19 @@ def test_vocab_txt_with_its_config_tokenizes_like_tokenizer_json(copy: Path) -> 
             ours, theirs = (one.encode_text(text, markers=marked) for one in (built, whole))
             assert ours.ids.tolist() == theirs.ids.tolist(), text
             assert ours.offsets.tolist() == theirs.offsets.tolist(), text
+
+
+def test_a_line_separator_in_vocab_txt_is_a_token_of_its_own(copy: Path) -> None:
+    (copy / "tokenizer.json").unlink()
+    tokens = (copy / "vocab.txt").read_text(encoding="utf-8").split("\n")
+    before = RexTokenizer.from_directory(copy)
+    place = tokens.index("静")
+    replaced = next(n for n, token in enumerate(tokens) if n < place and token.startswith("[unused"))
+    tokens[replaced] = "\u2028"
+    (copy / "vocab.txt").write_text("\n".join(tokens), encoding="utf-8")
+    after = RexTokenizer.from_directory(copy)
+    assert after.encode_text("静").ids.tolist() == before.encode_text("静").ids.tolist() == [place]
+    assert after.size == before.size
 
 
 def test_a_sharded_checkpoint_round_trips_with_shards_under_the_limit(tiny: Checkpoint, copy: Path) -> None:
