@@ -77,7 +77,10 @@ class RexConfig:
         try:
             raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise CheckpointError(f"缺少模型配置文件 {path}") from None
+            present = "、".join(sorted(p.name for p in path.parent.iterdir())) or "（空目录）"
+            raise CheckpointError(
+                f"检查点目录 {path.parent} 缺少 config.json（还需要分词器文件和权重）；现有：{present}"
+            ) from None
         except (OSError, ValueError) as error:
             raise CheckpointError(f"模型配置文件 {path} 无法读取：{error}") from error
         if raw.get("model_type", "deberta-v2") != "deberta-v2":

@@ -14,6 +14,13 @@ from streamlit_app.i18n import DEFAULT, LANGUAGE_KEY, LANGUAGES, t
 
 def status_line(app: Application) -> None:
     """Model, device, stored documents and memory, on a few lines."""
+    _status(app)
+    gpu_gauge(app)
+
+
+# Timed, because a page loads the model and stores documents after the sidebar was drawn.
+@st.fragment(run_every="4s")
+def _status(app: Application) -> None:
     status = services.model_status(app)
     loaded = t("status.loaded" if status.loaded else "status.waiting")
     lines = [
@@ -26,7 +33,6 @@ def status_line(app: Application) -> None:
         t("status.documents", count=queries.count_documents(app.database)),
     ]
     st.caption("  \n".join(lines))
-    gpu_gauge(app)
 
 
 def language_switch() -> None:

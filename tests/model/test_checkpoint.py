@@ -71,7 +71,7 @@ def test_missing_weights_are_reported_with_what_is_there(copy: Path) -> None:
 
 def test_a_missing_config_is_named(copy: Path) -> None:
     (copy / "config.json").unlink()
-    with pytest.raises(CheckpointError, match=r"缺少模型配置文件 .*config\.json"):
+    with pytest.raises(CheckpointError, match=r"缺少 config\.json"):
         load_checkpoint(str(copy), device="cpu")
 
 
