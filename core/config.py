@@ -25,7 +25,9 @@ class Settings(BaseSettings):
     max_length: int = Field(512, ge=32, description="tokens of one model input, schema included")
     stride: int = Field(32, ge=0, description="tokens by which two windows of a long text overlap")
     max_hint_length: int = Field(256, ge=16, description="tokens of one input that the schema may take")
-    batch_tokens: int = Field(8192, ge=512, description="tokens in one batch, padding included")
+    batch_tokens: int = Field(
+        0, ge=0, description="tokens in one batch, padding included; 0: 1024 on the CPU, 8192 on a GPU"
+    )
     data_dir: Path = Field(ROOT / "data", description="where the database, uploads, exports and downloads are kept")
     database_url: str = Field("", description="SQLAlchemy URL; empty: data_dir/app.db")
     cpu_threads: int = Field(0, ge=0, description="threads of one forward pass on the CPU; 0: torch decides")

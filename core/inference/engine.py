@@ -23,6 +23,9 @@ DocumentRun = Generator[list[Prompt], list[Fired], AnnotatedDocument]
 ACTIVE_DOCUMENTS = {"cpu": 32, "cuda": 512}
 """How many documents are read side by side: enough to fill batches, few enough that progress is seen."""
 
+BATCH_TOKENS = {"cpu": 1024, "cuda": 8192}
+"""Tokens of a batch: a CPU is fastest while a batch fits its caches, a GPU wants enough to fill it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -41,12 +44,12 @@ class Engine:
         checkpoint: Checkpoint,
         *,
         limits: Limits | None = None,
-        batch_tokens: int = 8192,
+        batch_tokens: int = 0,
         lock: threading.Lock | None = None,
     ) -> None:
         self.checkpoint = checkpoint
         self.limits = limits or Limits(max_groups=checkpoint.model.config.groups_per_hint)
-        self.batch_tokens = batch_tokens
+        self.batch_tokens = batch_tokens or BATCH_TOKENS.get(checkpoint.device.type, 1024)
         self.lock = lock or threading.Lock()
         self.pieces = PieceEncoder(checkpoint.tokenizer)
 
