@@ -42,6 +42,7 @@ def take(page: Page, address: str, *, name: str, run: bool) -> Path:
         page.get_by_role("button", name=RUN_BUTTON).first.click()
         page.wait_for_selector('[data-testid="stDownloadButton"]', timeout=RUN_MS)
         settled(page)
+        page.wait_for_timeout(3000)  # charts draw themselves after the script has ended
     target = IMAGES / f"{name}.png"
     page.screenshot(path=target)
     return target
