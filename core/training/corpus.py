@@ -15,6 +15,7 @@ import multiprocessing
 import os
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -113,10 +114,16 @@ def prepare_corpus(
     counts = {name: SourceCounts() for name in names}
     streams: dict[str, list[np.ndarray]] = {name: [] for name in names}
     seen: set[int] = set()
-    context = multiprocessing.get_context("spawn")
     workers = processes or os.cpu_count() or 1
-    with context.Pool(workers, _start_worker, (tokenizer / "tokenizer.json", heldout)) as pool:
-        for chunk in pool.imap(_encode, _chunks(files)):
+    setup = (tokenizer / "tokenizer.json", heldout)
+    with ExitStack() as stack:
+        if workers == 1:
+            _start_worker(*setup)
+            encoded: Iterator[_Chunk] = map(_encode, _chunks(files))
+        else:
+            pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(workers, _start_worker, setup))
+            encoded = pool.imap(_encode, _chunks(files))
+        for chunk in encoded:
             streams[chunk.source].append(_keep_new(chunk, seen, counts[chunk.source]))
     for name, parts in streams.items():
         stream = np.concatenate([np.zeros(0, dtype=np.uint16), *parts])

@@ -73,7 +73,7 @@ def test_held_out_and_repeated_paragraphs_are_dropped_and_counted(tmp_path: Path
         out,
         tokenizer=tokenizer_directory,
         heldout=heldout(tmp_path, "留出的句子a"),
-        processes=2,
+        processes=1,
     )
     tokenizer = Tokenizer.from_file(str(out / "tokenizer.json"))
     one, two = np.load(out / "one.npy"), np.load(out / "two.npy")
