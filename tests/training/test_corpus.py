@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import lzma
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +87,19 @@ def test_held_out_and_repeated_paragraphs_are_dropped_and_counted(tmp_path: Path
     written = json.loads((out / "counts.json").read_text("utf-8"))
     assert written["one"] == {"paragraphs": 4, "held_out": 1, "duplicates": 1, "tokens": len(one)}
     assert (counts["two"].paragraphs, counts["two"].duplicates, counts["two"].tokens) == (2, 1, 3)
+
+
+def test_several_processes_write_what_one_writes(tmp_path: Path, tokenizer_directory: Path) -> None:
+    (tmp_path / "one.txt").write_text("甲乙丙。\n丁\n\n甲乙丙。\n", "utf-8")
+    hashes = heldout(tmp_path, "丁")
+    prepare_corpus(
+        [tmp_path / "one.txt"], tmp_path / "alone", tokenizer=tokenizer_directory, heldout=hashes, processes=1
+    )
+    # As the command is run: a pool's children start from the main module, which here is the test runner's.
+    command = [sys.executable, "-m", "core.training.corpus", tmp_path / "one.txt", "--tokenizer", tokenizer_directory]
+    command += ["--heldout", hashes, "--out", tmp_path / "pool", "--processes", "2"]
+    subprocess.run(command, cwd=Path(__file__).parents[2], check=True, timeout=120)
+    assert (np.load(tmp_path / "pool" / "one.npy") == np.load(tmp_path / "alone" / "one.npy")).all()
 
 
 def _pieces(tokenizer: Tokenizer, word: str) -> list[str]:
