@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from core.model.config import RexConfig
+from core.model.lookup import LookUp
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,14 @@ class Relations:
     slots: (B or 1, 1, L, L) int64, row of `rows` for the pair (i, j).
     allowed: (B, 1, L, L) bool, True where i may attend to j; None: everywhere.
     rows: the rows of the relative table that can occur, as a slice.
+    positions, centre: (B or 1, L) int64 and a row number when slot (i, j) is exactly `p_i - p_j + centre`, else None.
     """
 
     slots: Tensor
     allowed: Tensor | None
     rows: slice
+    positions: Tensor | None = None
+    centre: int = 0
 
 
 def bucket(distance: Tensor, config: RexConfig) -> Tensor:
@@ -55,7 +59,7 @@ def relations(
 
     position_ids: (B or 1, L) int64. prefix_ids, type_ids: (B, L), 0 for tokens that belong to no prefix group or
     type: two tokens meet unless both carry different non-zero ids of either kind (SPEC 4.3). keep: (B, L) bool,
-    False for padding. max_distance: an upper bound of the differences of positions, which narrows the table.
+    False for padding. max_distance: the largest position or more (they count from 0), which narrows the table.
     """
     distance = bucket(position_ids[:, :, None] - position_ids[:, None, :], config)
     slots = (distance + config.span).clamp(0, 2 * config.span - 1)
@@ -71,7 +75,27 @@ def relations(
     if keep is not None:
         columns = keep[:, None, :].expand(-1, keep.shape[1], -1)
         allowed = columns if allowed is None else allowed & columns
-    return Relations((slots - first)[:, None], None if allowed is None else allowed[:, None], slice(first, last))
+    exact = max_distance is not None and max_distance < config.span and not config.log_buckets
+    return Relations(
+        slots=(slots - first)[:, None],
+        allowed=None if allowed is None else allowed[:, None],
+        rows=slice(first, last),
+        positions=position_ids if exact else None,
+        centre=config.span - first,
+    )
+
+
+def look_up(products: Tensor, pairs: Relations, *, transposed: bool = False) -> Tensor:
+    """Products with the relative table (B, A, L, R) → the one of each pair (B, A, L, L).
+
+    transposed: rows are the second token of a pair, and slot (j, i) is that of the pair (i, j).
+    """
+    slots = pairs.slots.transpose(-1, -2) if transposed else pairs.slots
+    if pairs.positions is None or not products.requires_grad:
+        return torch.gather(products, -1, slots.expand(*products.shape[:-1], slots.shape[-1]))
+    count = (pairs.rows.stop - pairs.rows.start + 1) // 2  # positions differ by less than this
+    found: Tensor = LookUp.apply(products, slots, pairs.positions, -1 if transposed else 1, pairs.centre, count)
+    return found
 
 
 class DisentangledAttention(nn.Module):
@@ -116,14 +140,14 @@ class DisentangledAttention(nn.Module):
         scale = 1.0 / math.sqrt(self.head_size * (1 + len(self.kinds)))
         query, key_scaled = query * scale, key * scale
         scores = query @ key.transpose(-1, -2)  # (B, A, L, L)
-        slots = relations.slots.expand(scores.shape)
+        # With heads first, the products with the table are one large product a head, and no copy of it a row.
         if keys_r is not None:
-            scores = scores + torch.gather(query @ keys_r.transpose(-1, -2), -1, slots)
+            scores = scores + look_up(torch.einsum("bald,ard->balr", query, keys_r), relations)
         if queries_r is not None:
             # The reference gathers at the slot of (i, j) from key j's row: the distance is antisymmetric, so it is
-            # the transposed gather of -d (SPEC 5.3, PERFORMANCE 0.3).
-            to_content = torch.gather(key_scaled @ queries_r.transpose(-1, -2), -1, slots.transpose(-1, -2))
-            scores = scores + to_content.transpose(-1, -2)
+            # the transposed gather of -d (SPEC 5.3).
+            products = torch.einsum("bald,ard->balr", key_scaled, queries_r)
+            scores = scores + look_up(products, relations, transposed=True).transpose(-1, -2)
         scores = scores.float()
         if relations.allowed is not None:
             scores = scores.masked_fill(~relations.allowed, torch.finfo(scores.dtype).min)

@@ -17,6 +17,7 @@ from core.training.wording import CODES, FOREIGN, SYNONYMS, alternatives, label_
 
 FIXED_TASKS = frozenset({"nli", "matching", "coref", "choice", "mrc", "atsc", "sentiment"})
 """Tasks whose types are sentences or belong together: none is left out or renamed alone."""
+READING = frozenset({"mrc", "choice"})
 IMPLICIT_SOURCES = frozenset({"gdcq"})
 """Sets that annotate opinions without a named aspect."""
 _SECOND = "；段落2："
@@ -27,7 +28,7 @@ _FIRST = "段落1："
 class AugmentConfig:
     """Every probability of the augmentation; all are per example unless said otherwise."""
 
-    full: float = 0.3  # ask the whole schema
+    full: float = 0.4  # ask the whole schema
     keep_gold: float = 0.9  # keep a type that has answers in an extraction (per type)
     keep_class: float = 0.97  # keep a class that is right (per class)
     min_hint_chars: int = 24  # a partial schema takes a random number of characters between these two
@@ -37,26 +38,32 @@ class AugmentConfig:
     code: float = 0.05  # use an English code where there is one (per changed type)
     label_set: float = 0.25  # change the wording of a whole label set
     foreign: float = 0.25  # add one to three types that cannot apply
-    wrong_prefix: float = 0.25  # ask below one or two prefixes that do not hold
+    wrong_prefix: float = 0.35  # ask below one or two prefixes that do not hold
     implicit: float = 0.9  # "#" before an opinion text of a set that annotates implicit aspects
     implicit_other: float = 0.5  # the same for the other sets
     unrelated_question: float = 0.15  # ask a reading text a question about another one
     swap: float = 0.5  # exchange the two texts of a matching pair
     long: float = 0.15  # prompts of up to `long_length` tokens
+    long_reading: float = 0.5  # the same for reading texts, which are long
+    apart: float = 0.7  # each prefix in a prompt of its own
     max_length: int = 256
     long_length: int = 512
     hint_share: float = 0.65  # part of a prompt that the hint may take
-    max_hints: int = 2  # hints per level
+    max_hints: int = 2  # hints of the first level
+    max_deep_hints: int = 4  # hints of each further level
     window_gold: float = 0.7  # a window of a long text holds an answer
     class_start: float = 0.7  # a class is read at the start of a long text
 
-    def limits(self, rng: random.Random) -> Limits:
-        """The token limits for one example."""
-        length = self.long_length if rng.random() < self.long else self.max_length
+    def limits(self, rng: random.Random, task: str = "") -> Limits:
+        """The token limits for one example of a task."""
+        long = self.long_reading if task in READING else self.long
+        length = self.long_length if rng.random() < long else self.max_length
         return Limits(
             max_length=length,
             max_hint_length=min(256, int(length * self.hint_share)),
             max_hints=self.max_hints,
+            max_deep_hints=self.max_deep_hints,
+            max_groups=1 if rng.random() < self.apart else 0,
             window_gold=self.window_gold,
             class_start=self.class_start,
         )
@@ -73,6 +80,8 @@ LIGHT = AugmentConfig(
     implicit=0.0,
     implicit_other=0.0,
     max_hints=4,
+    max_deep_hints=8,
+    apart=0.0,
 )
 """For a user's own file: the schema is asked as written."""
 

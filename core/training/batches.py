@@ -140,13 +140,17 @@ def collate(samples: Sequence[tuple[int, Sample]], *, width: int, pad_id: int, s
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """How the pools are read. weights: chance of each pool, or None for one pass over everything."""
+    """How the pools are read. weights: chance of each pool, or None for one pass over everything.
+
+    member: which process of several that train together; with weights each draws records of its own.
+    """
 
     tokenizer_dir: Path
     augment: AugmentConfig
     tokens: int
     weights: tuple[float, ...] | None = None
     seed: int = 0
+    member: int = 0
 
 
 class Stream(IterableDataset):  # the only form that DataLoader accepts for batches that a worker makes up itself
@@ -159,7 +163,7 @@ class Stream(IterableDataset):  # the only form that DataLoader accepts for batc
         """This worker's batches."""
         worker = get_worker_info()
         number, count = (worker.id, worker.num_workers) if worker else (0, 1)
-        rng = random.Random(f"{self.mix.seed}/{number}")
+        rng = random.Random(f"{self.mix.seed}/{self.mix.member}/{number}")
         pieces = PieceEncoder(RexTokenizer.from_directory(self.mix.tokenizer_dir))
         pad_id = pieces.tokenizer.pad_id
         waiting: dict[int, list[tuple[int, Sample]]] = {width: [] for width in BUCKETS}
@@ -170,7 +174,7 @@ class Stream(IterableDataset):  # the only form that DataLoader accepts for batc
             if example.task == "mrc" and example.mode == EXTRACT:
                 questions.extend((example.text, question) for question in example.schema)
             variant = augment(example, rng, self.mix.augment, questions=questions)
-            for sample in build_samples(variant, pieces, rng, limits=self.mix.augment.limits(rng)):
+            for sample in build_samples(variant, pieces, rng, limits=self.mix.augment.limits(rng, example.task)):
                 width = next(width for width in BUCKETS if width >= len(sample.prompt))
                 waiting[width].append((pool, sample))
                 if len(waiting[width]) >= max(1, self.mix.tokens // width):

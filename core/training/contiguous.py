@@ -77,6 +77,12 @@ def shift(x: Tensor, start: int) -> Tensor:
     return rows[..., :length].float()
 
 
+def at_places(hidden: Tensor, positions: Tensor) -> Tensor:
+    """Hidden states (B, L, H) at positions (B, K) → (B·K, H)."""
+    rows = torch.arange(len(positions), device=positions.device)[:, None] * hidden.shape[1]
+    return hidden.flatten(0, 1)[(rows + positions).flatten()]
+
+
 class MaskedHead(nn.Module):
     """Predicts masked tokens: dense, GELU, LayerNorm, then the word embeddings as the output layer, with a bias."""
 
@@ -104,8 +110,6 @@ class MaskedLanguageModel(nn.Module):
 
     def forward(self, input_ids: Tensor, positions: Tensor, labels: Tensor) -> Tensor:
         """input_ids: (B, L), positions: (B, K), labels: (B, K), -100 where none; all int64 → scalar float32."""
-        hidden = encode(self.plm, input_ids)
-        rows = torch.arange(len(positions), device=positions.device)[:, None] * hidden.shape[1]
-        chosen = hidden.flatten(0, 1)[(rows + positions).flatten()]
+        chosen = at_places(encode(self.plm, input_ids), positions)
         logits = self.mlm(chosen, self.plm.embeddings.word_embeddings.weight)
         return functional.cross_entropy(logits.float(), labels.flatten(), ignore_index=-100)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import InputError
-from core.model.checkpoint import build_model, read_state, resolve_device, save_checkpoint
+from core.model.checkpoint import build_model, read_state, save_checkpoint
 from core.model.config import RexConfig
 from core.model.rex import RexModel
 from core.model.tokenizer import RexTokenizer
@@ -28,6 +28,7 @@ from core.training.mixing import development_rows, load_data, pool_weights
 from core.training.objective import circle_loss
 from core.training.options import FinetuneConfig, FinetuneResult, parse_arguments
 from core.training.scoring import Row, Score, mean_f1, score_rows
+from core.training.team import Team, join
 
 log = logging.getLogger(__name__)
 SCORE_S_PER_ROW = 0.005  # a guess at what a row costs to score on a GPU, where mostly the host works
@@ -38,6 +39,7 @@ class _Run:
     """The moving parts of a run."""
 
     config: FinetuneConfig
+    team: Team
     model: RexModel
     optimizer: torch.optim.Optimizer
     device: torch.device
@@ -54,7 +56,10 @@ class _Run:
 def finetune(config: FinetuneConfig) -> FinetuneResult:
     """Train, score, save a complete checkpoint with its log; raises InputError for unusable data."""
     start = time.perf_counter()
-    device = resolve_device(config.device)
+    team = join(config.device)
+    if team.size > 1 and config.epochs:
+        raise InputError("多个进程一起训练时只能用 --seconds：按 --epochs 训练请用一个进程")
+    device = team.device
     cuda = device.type == "cuda"
     torch.manual_seed(config.seed)
     torch.set_float32_matmul_precision("high")
@@ -68,13 +73,21 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     tokenizer = RexTokenizer.from_directory(Path(config.init))
     train, dev = load_data(config)
     light = config.augment == "light" or (config.augment == "auto" and config.epochs > 0)
+    # Asked as the product will ask: a network that reads one prefix a prompt is trained on such prompts.
+    as_written = replace(LIGHT, apart=float(model.config.groups_per_hint == 1))
     mix = Mix(
-        Path(config.init), LIGHT if light else AugmentConfig(), config.tokens, pool_weights(train, config), config.seed
+        Path(config.init),
+        as_written if light else AugmentConfig(),
+        config.tokens,
+        weights=pool_weights(train, config),
+        seed=config.seed,
+        member=team.member,
     )
     rows = development_rows(dev, config)
     trained = [p for p in model.parameters() if p.requires_grad]
     run = _Run(
         config=config,
+        team=team,
         model=model,
         optimizer=torch.optim.AdamW(_parameter_groups(model, config), lr=config.lr, betas=(0.9, 0.98), fused=cuda),
         device=device,
@@ -92,7 +105,10 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     epoch, after = _by_epochs(run, train, dev, mix, tokenizer, rows) if config.epochs else (0, ())
     if config.seconds:
         _by_time(run, train, mix, tokenizer, rows)
+    team.leave()
     out = Path(config.out)
+    if not team.leads:
+        return FinetuneResult(out, (), (), run.steps, run.tokens, time.perf_counter() - start, run.lost, 0)
     save_checkpoint(model, out, tokenizer_from=Path(config.init))
     if config.seconds:  # after saving, so that a run which is cut off here is not lost
         after = _score(run, tokenizer, rows)
@@ -173,6 +189,7 @@ def _step(run: _Run, batch: Batch, progress: float) -> None:
     losses = _losses(run, batch)
     losses.mean().backward()
     trained: list[Tensor] = [p for p in run.model.parameters() if p.requires_grad]
+    run.team.average(trained)
     nn.utils.clip_grad_norm_(trained, config.clip)
     run.optimizer.step()
     run.optimizer.zero_grad(set_to_none=True)
@@ -182,7 +199,7 @@ def _step(run: _Run, batch: Batch, progress: float) -> None:
     seen = torch.stack((losses.detach(), torch.ones_like(losses)), dim=1)
     run.sums.index_add_(0, batch.tasks.to(run.device, non_blocking=True), seen)
     run.steps += 1
-    run.tokens += batch.ids[0].numel()
+    run.tokens += batch.ids[0].numel() * run.team.size
     run.lost += int(batch.lost)
 
 
@@ -209,7 +226,8 @@ def _log(run: _Run, pools: Sequence[Pool], since: float, **extra: Any) -> float:
     } | extra
     run.history.append(line)
     run.logged_tokens = run.tokens
-    log.info("%s", json.dumps(line, ensure_ascii=False))
+    if run.team.leads:
+        log.info("%s", json.dumps(line, ensure_ascii=False))
     return now
 
 
@@ -262,18 +280,19 @@ def _by_time(run: _Run, train: Sequence[Pool], mix: Mix, tokenizer: RexTokenizer
     """Steps until the time is up, with room for the last score and for saving."""
     config = run.config
     begin = since = scored = time.perf_counter()
-    first = _score(run, tokenizer, rows) if config.score_every else ()
+    first = _score(run, tokenizer, rows) if config.score_every and run.team.leads else ()
     cost = time.perf_counter() - begin if first else SCORE_S_PER_ROW * len(rows)
     end = run.start + config.seconds - 1.5 * cost - min(10.0, 0.1 * config.seconds)
     begin = since = scored = time.perf_counter()
     for batch in load_batches(train, mix, workers=config.workers, pin=run.device.type == "cuda"):
         now = time.perf_counter()
-        if now >= end:
+        progress = run.team.largest((now - begin) / (end - begin))
+        if progress >= 1:
             break
-        _step(run, batch, (now - begin) / (end - begin))
+        _step(run, batch, progress)
         if now - since > min(10.0, config.seconds / 20):
             since = _log(run, train, since)
-        if config.score_every and now - scored > config.score_every:
+        if config.score_every and run.team.leads and now - scored > config.score_every:
             _score(run, tokenizer, rows)
             scored = time.perf_counter()
     _log(run, train, since)

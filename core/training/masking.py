@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 from core.errors import InputError
 
-CLS, SEP, MASK = 1, 2, 4
+CLS, SEP, UNK, MASK = 1, 2, 3, 4
 FIRST_ORDINARY = 100
 """Ids below are specials and unused entries; ids from `vocab_size` on are markers."""
 NO_LABEL = -100
@@ -90,6 +90,11 @@ def sample(streams: Streams, batch: int, *, length: int, generator: Generator) -
     return torch.cat([edge * CLS, middle, edge * SEP], dim=1)
 
 
+def is_ordinary(ids: Tensor) -> Tensor:
+    """Which ids stand for text: [UNK] does, the other specials and unused entries do not."""
+    return (ids >= FIRST_ORDINARY) | (ids == UNK)
+
+
 def mask_spans(ids: Tensor, *, count: int, span: float, vocab_size: int, generator: Generator) -> MaskedBatch:
     """Mask exactly `count` ordinary tokens of each row, in stretches of about `span` tokens.
 
@@ -101,7 +106,7 @@ def mask_spans(ids: Tensor, *, count: int, span: float, vocab_size: int, generat
     cut = torch.rand(shape, generator=generator, device=device) < 1.0 / span
     stretch = cut.long().cumsum(1)
     height = torch.rand(shape[0], shape[1] + 1, generator=generator, device=device).gather(1, stretch)
-    height = height.masked_fill((ids < FIRST_ORDINARY) & (ids != 3), -1.0)  # [UNK] stands for an ordinary character
+    height = height.masked_fill(~is_ordinary(ids), -1.0)
     top = height.topk(count, dim=1)
     positions = top.indices
     ordinary = top.values >= 0

@@ -1,4 +1,4 @@
-"""Masked-token pre-training of the embedded model, within a given time.
+"""Pre-training of the embedded model by masked or replaced tokens, within a given time.
 
 Run as `python -m core.training.pretrain --data DIR --out DIR --seconds 560`; DIR holds the token streams written by
 `core.training.corpus`.
@@ -28,9 +28,11 @@ from core.model.encoder import Encoder
 from core.training.contiguous import MaskedLanguageModel
 from core.training.corpus import SOURCE_WEIGHTS
 from core.training.masking import MaskedBatch, Streams, load_streams, mask_spans, sample
+from core.training.replaced import ReplacedTokenModel
 from core.training.schedule import trapezoid
 
 BENCH_STEPS, BENCH_WARM_UP = 30, 5
+HEADS = "mlm.safetensors"
 _log = logging.getLogger(__name__)
 
 
@@ -46,6 +48,10 @@ class PretrainConfig:
     data: Path = option(Path("build/corpus"), "directory of <source>.npy token streams")
     out: Path = option(Path("build/pretrained"), "directory that gets weights, config.json and log.jsonl")
     init: Path | None = option(None, "checkpoint directory to go on from, with a fresh optimiser")
+    generator: Path | None = option(
+        None, "pre-trained checkpoint, with its head, whose guesses replace masked tokens; none: predict masked tokens"
+    )
+    detection: float = option(20.0, "weight of finding replaced tokens against restoring them")
     seconds: float = option(560.0, "time for everything, validation and saving included")
     steps: int = option(0, "steps after which to stop before the time is over; 0: only the time counts")
     batch: int = option(1024, "sequences in a step")
@@ -162,8 +168,9 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
     return PretrainResult(steps, tokens, first, last, speed)
 
 
-def build(config: PretrainConfig) -> MaskedLanguageModel:
+def build(config: PretrainConfig) -> MaskedLanguageModel | ReplacedTokenModel:
     """The network to train, without dropout: fresh, or with the weights of `config.init`."""
+    model: MaskedLanguageModel | ReplacedTokenModel
     if config.init is None:
         shape = RexConfig(
             hidden_size=config.hidden,
@@ -176,25 +183,39 @@ def build(config: PretrainConfig) -> MaskedLanguageModel:
     else:
         shape = RexConfig.from_file(config.init / "config.json")
     shape = dataclasses.replace(shape, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
-    model = MaskedLanguageModel(Encoder(shape))
+    if config.generator is None:
+        model = MaskedLanguageModel(Encoder(shape))
+    else:
+        theirs = RexConfig.from_file(config.generator / "config.json")
+        theirs = dataclasses.replace(theirs, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+        generator = MaskedLanguageModel(Encoder(theirs))
+        load(generator, config.generator)
+        model = ReplacedTokenModel(Encoder(shape), generator, weight=config.detection)
     if config.init is not None:
-        state = read_state(config.init)
-        encoder = {name[4:]: value.float() for name, value in state.items() if name.startswith("plm.")}
-        head = config.init / "mlm.safetensors"
-        try:
-            model.plm.load_state_dict(encoder)
-            if head.is_file():
-                model.mlm.load_state_dict({name[4:]: value.float() for name, value in load_file(head).items()})
-            else:
-                _log.warning("%s 不存在：预测头重新初始化", head)
-        except RuntimeError as error:
-            raise CheckpointError(f"检查点 {config.init} 的权重与其 config.json 不符：{error}") from error
+        load(model, config.init)
     return model
+
+
+def load(model: MaskedLanguageModel | ReplacedTokenModel, directory: Path) -> None:
+    """Fill encoder and heads from a checkpoint; a head that it lacks keeps its fresh weights."""
+    state = {name: value.float() for name, value in read_state(directory).items() if name.startswith("plm.")}
+    heads = directory / HEADS
+    state |= {name: value.float() for name, value in load_file(heads).items()} if heads.is_file() else {}
+    parts = {"plm": model.plm, "mlm": model.mlm} | ({"rtd": model.rtd} if isinstance(model, ReplacedTokenModel) else {})
+    for part, module in parts.items():
+        mine = {name[4:]: value for name, value in state.items() if name.startswith(f"{part}.")}
+        if not mine and part != "plm":
+            _log.warning("%s 没有 %s 的权重：重新初始化", directory, part)
+            continue
+        try:
+            module.load_state_dict(mine)
+        except RuntimeError as error:
+            raise CheckpointError(f"检查点 {directory} 的权重与其 config.json 不符：{error}") from error
 
 
 def make_optimizer(model: nn.Module, config: PretrainConfig) -> torch.optim.Optimizer:
     """AdamW; weight decay on matrices only."""
-    parameters = list(model.parameters())
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},
@@ -225,11 +246,12 @@ def bench(step: Callable[[float], Tensor], config: PretrainConfig, device: torch
     return PretrainResult(BENCH_STEPS, BENCH_STEPS * config.batch * config.length, loss, loss, speed)
 
 
-def save(model: MaskedLanguageModel, config: PretrainConfig) -> None:
-    """Write the encoder (`plm.*`), the head (`mlm.safetensors`), config.json and the tokenizer of the data."""
+def save(model: MaskedLanguageModel | ReplacedTokenModel, config: PretrainConfig) -> None:
+    """Write the encoder (`plm.*`), the heads, config.json and the tokenizer of the data."""
     save_state({f"plm.{name}": value for name, value in model.plm.state_dict().items()}, config.out)
-    head = {f"mlm.{name}": value.detach().half().cpu().contiguous() for name, value in model.mlm.state_dict().items()}
-    save_file(head, config.out / "mlm.safetensors", metadata={"format": "pt"})
+    heads = {name: value for name, value in model.state_dict().items() if name.startswith(("mlm.", "rtd."))}
+    halves = {name: value.detach().half().cpu().contiguous() for name, value in heads.items()}
+    save_file(halves, config.out / HEADS, metadata={"format": "pt"})
     shape = dataclasses.replace(model.plm.config, hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1)
     (config.out / "config.json").write_text(json.dumps(shape.to_dict(), indent=1) + "\n", "utf-8")
     for name in TOKENIZER_FILES:

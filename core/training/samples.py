@@ -63,11 +63,16 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Tokens of a prompt and of its hint, prompts per level and example, and how often a window must hold gold."""
+    """Tokens of a prompt and of its hint, prompts per level and example, and how often a window must hold gold.
+
+    max_hints: of the first level, max_deep_hints: of each further one. max_groups: prefixes of a hint, 0: any number.
+    """
 
     max_length: int = 256
     max_hint_length: int = 160
     max_hints: int = 2
+    max_deep_hints: int = 2
+    max_groups: int = 0
     window_gold: float = 0.7
     class_start: float = 0.7
 
@@ -164,7 +169,7 @@ def build_samples(
 ) -> list[Sample]:
     """The prompts of all levels, one random window of the text for each hint.
 
-    Of a level with more hints than `max_hints` those with gold go first. Types too long for a hint are not asked.
+    Of a level with more hints than the limits allow those with gold go first. Types too long for a hint are not asked.
     """
     tokenizer = pieces.tokenizer
     text = text or tokenizer.encode_text(example.text)
@@ -172,17 +177,19 @@ def build_samples(
     if example.mode != EXTRACT:
         class_id = tokenizer.classify_id if example.mode == CLASSIFY else tokenizer.multiclassify_id
     samples = []
-    for level in _levels(example):
+    for depth, level in enumerate(_levels(example)):
         order = rng.sample(level, len(level))
         groups = [
             Group(tuple(Link(name, 0, 0, span, 1.0, 1.0) for name, span in asked.prefix), tuple(asked.schema))
             for asked in order
         ]
         gold = [{(path[0].type, path[0].start, path[0].end) for path in asked.paths} for asked in order]
-        hints, _ = build_hints(groups, pieces, max_length=limits.max_hint_length, class_id=class_id)
+        hints, _ = build_hints(
+            groups, pieces, max_length=limits.max_hint_length, max_groups=limits.max_groups, class_id=class_id
+        )
         answers = [_hint_gold(hint, gold) for hint in hints]
         ranked = sorted(range(len(hints)), key=lambda i: (not answers[i], rng.random()))
-        for number in ranked[: limits.max_hints]:
+        for number in ranked[: limits.max_deep_hints if depth else limits.max_hints]:
             samples.append(_sample(example, hints[number], answers[number], text, pieces, rng, limits, class_id))
     return samples
 

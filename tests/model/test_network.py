@@ -12,7 +12,7 @@ from torch import Tensor
 
 from core.inference.batching import stack
 from core.inference.prompts import Group, PieceEncoder, Prompt, assemble, build_hints
-from core.model.attention import DisentangledAttention, bucket, relations
+from core.model.attention import DisentangledAttention, bucket, look_up, relations
 from core.model.checkpoint import Checkpoint, build_model, load_checkpoint
 from core.model.config import RexConfig
 from core.model.rex import RexModel, RotaryEmbedding
@@ -167,3 +167,19 @@ def test_rotary_angles_stay_float32_in_a_bfloat16_model(tiny: Checkpoint) -> Non
 def test_rotary_frequencies_follow_the_hidden_size() -> None:
     freqs = RotaryEmbedding(8).freqs
     torch.testing.assert_close(freqs, torch.tensor([1.0, 0.1, 0.01, 0.001]), rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_the_gradient_of_a_look_up_is_that_of_a_gather(transposed: bool) -> None:
+    torch.manual_seed(0)
+    config = RexConfig(hidden_size=8, num_attention_heads=2, num_hidden_layers=1, intermediate_size=8)
+    positions = torch.randint(0, 17, (3, 17))
+    pairs = relations(config, positions, max_distance=16)
+    gradients = []
+    for one in (pairs, replace(pairs, positions=None)):
+        generator = torch.Generator().manual_seed(1)
+        products = torch.randn(3, 2, 17, 33, dtype=torch.double, generator=generator).requires_grad_()
+        found = look_up(products, one, transposed=transposed)
+        found.backward(torch.randn(found.shape, dtype=torch.double, generator=generator))
+        gradients.append(products.grad)
+    assert torch.allclose(gradients[0], gradients[1], atol=1e-12)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from core.model.config import RexConfig
 from core.model.encoder import Encoder
 from core.training.contiguous import encode
 from core.training.masking import NO_LABEL, load_streams, mask_spans, sample
-from core.training.pretrain import PretrainConfig, parse, pretrain
+from core.training.pretrain import PretrainConfig, build, parse, pretrain
+from core.training.replaced import ReplacedTokenModel
 from core.training.schedule import trapezoid
 
 
@@ -174,3 +176,31 @@ def test_every_field_of_the_configuration_is_an_option() -> None:
     assert (config.data, config.init, config.rate, config.compile) == (Path("d"), Path("w"), 0.3, False)
     assert config.warm_up == 0.1
     assert parse([]) == PretrainConfig()
+
+
+def test_a_network_learns_to_find_and_restore_replaced_tokens_and_keeps_both_heads(tmp_path: Path) -> None:
+    data = repeating(tmp_path / "data")
+    pretrain(tiny(data, tmp_path / "masked", steps=60))
+    config = tiny(data, tmp_path / "replaced", generator=tmp_path / "masked", detection=5.0, steps=120)
+    found = pretrain(config)
+    assert found.validation_loss < 0.5 * found.first_validation_loss
+    on = pretrain(dataclasses.replace(config, out=tmp_path / "on", init=tmp_path / "replaced", steps=1, lr=1e-6))
+    assert on.first_validation_loss == pytest.approx(found.validation_loss, rel=0.1)
+
+
+def test_detection_alone_is_learnt_above_guessing(tmp_path: Path) -> None:
+    data = repeating(tmp_path / "data")
+    pretrain(tiny(data, tmp_path / "masked", steps=2))  # a generator that knows nothing replaces nearly everything
+    config = tiny(data, tmp_path / "replaced", generator=tmp_path / "masked", steps=150)
+    pretrain(config)
+    model = build(dataclasses.replace(config, init=tmp_path / "replaced"))
+    assert isinstance(model, ReplacedTokenModel)
+    train, _ = load_streams(data, weights={}, least=32, device=torch.device("cpu"))
+    ids = sample(train, 64, length=32, generator=rng())
+    wrong = torch.zeros_like(ids, dtype=torch.bool)
+    wrong[:, 10:28:6] = True
+    shown = torch.where(wrong & (ids != 2), 130 + ids % 7, ids)
+    with torch.no_grad():
+        fired = model.rtd(encode(model.plm, shown)) > 0
+    assert fired[shown != ids].float().mean() > 0.9
+    assert fired[(shown == ids) & (ids > 2)].float().mean() < 0.1
