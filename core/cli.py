@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +16,14 @@ from pydantic import ValidationError
 
 from core.cli_input import load_schema, mark, read_lines, to_items
 from core.config import ROOT, Settings
-from core.errors import RexError
+from core.errors import FormatError, InputError, RexError
+from core.evaluation import suite_report
 from core.evaluation.evaluate import Evaluation
 from core.evaluation.evaluate import evaluate as run_evaluation
 from core.evaluation.known_answers import verify as run_verification
+from core.evaluation.suite_run import Report, evaluate_suite
+from core.evaluation.temperatures import Calibration, development_files, write_temperatures
+from core.evaluation.temperatures import calibrate as run_calibration
 from core.exporters.native import to_dict
 from core.exporters.rex import to_rex
 from core.inference.engine import Engine
@@ -136,15 +141,72 @@ def _target(path: Path | None) -> Iterator:
 
 @app.command()
 def evaluate(
-    file: Annotated[Path, typer.Argument(help="JSON 行：text、info_list、schema")],
+    file: Annotated[Path | None, typer.Argument(help="JSON 行：text、info_list、schema；与 --suite 二选一")] = None,
     model: ModelOption = None,
     threshold: ThresholdOption = None,
+    suite: Annotated[str | None, typer.Option(help="固定的评测集：dev")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="--suite 的数据：转换好的数据集（<数据集>.dev.jsonl），或公开数据集的目录（在内存里转换）"),
+    ] = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="每个数据集、每个任务最多几条；缺省全部")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="只评这些任务或数据集，可重复，也可用逗号分开")] = None,
+    zero_shot: Annotated[list[str] | None, typer.Option(help="标明训练时没有用过的任务或数据集，可重复")] = None,
+    peers: Annotated[bool, typer.Option("--peers", help="同时评其他工具（见 requirements-eval.txt）")] = False,
+    out: Annotated[Path | None, typer.Option(help="把全部结果写成 JSON；每评完一个数据集就更新")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Score a model on RexUniNLU JSON lines: strict paths, accuracy for classes, documents per second."""
+    """Score a model on JSON lines, or with --suite on the fixed development records of every set, as one table."""
     with _user_errors():
-        result = run_evaluation(_engine(model), file, threshold=threshold)
-    typer.echo(json.dumps(result.to_dict(), ensure_ascii=False, indent=1) if as_json else _table(result))
+        if (file is None) == (suite is None):
+            raise InputError("请给出要评的文件或 --suite 之一")
+        if file is not None:
+            _refuse(data=data, rows=rows, only=only, zero_shot=zero_shot, peers=peers, out=out)
+            result = run_evaluation(_engine(model), file, threshold=threshold)
+            typer.echo(json.dumps(result.to_dict(), ensure_ascii=False, indent=1) if as_json else _table(result))
+            return
+        assert suite is not None
+        if data is None:
+            raise InputError("--suite 需要 --data：转换好的数据集或公开数据集的目录")
+        report = evaluate_suite(
+            _engine(model),
+            data,
+            suite=suite,
+            only=_names(only),
+            rows=rows,
+            with_peers=peers,
+            zero_shot=_names(zero_shot),
+            threshold=threshold,
+            command=shlex.join(["python", "-m", "core", *sys.argv[1:]]),
+            progress=lambda line: typer.echo(line, err=True),
+            keep=lambda report: _keep(report, out),
+        )
+    whole = suite_report.to_dict(report)
+    typer.echo(json.dumps(whole, ensure_ascii=False, indent=1) if as_json else suite_report.table(report))
+
+
+def _refuse(**options: object) -> None:
+    """Raise InputError for options that only a suite has."""
+    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
+    if given:
+        raise InputError(f"{'、'.join(given)} 只与 --suite 一起使用")
+
+
+def _names(values: list[str] | None) -> list[str]:
+    return [name.strip() for value in values or () for name in value.split(",") if name.strip()]
+
+
+def _keep(report: Report, out: Path | None) -> None:
+    """Write the report so far; a reader never sees a file half written."""
+    if out is None:
+        return
+    part = out.with_name(out.name + ".part")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(suite_report.to_dict(report), ensure_ascii=False, indent=1) + "\n", "utf-8")
+        part.replace(out)
+    except OSError as error:
+        raise FormatError(f"无法写入 {out}：{error}。请换一个 --out") from error
 
 
 def _table(result: Evaluation) -> str:
@@ -154,6 +216,36 @@ def _table(result: Evaluation) -> str:
         rows.append((name, str(one.documents), *(f"{number:.3f}" for number in numbers)))
     lines = ["\t".join(row) for row in rows]
     return "\n".join([*lines, f"{result.model}：{result.documents_per_s:.1f} 文档/秒"])
+
+
+@app.command()
+def calibrate(
+    path: Annotated[Path, typer.Argument(help="开发集：JSON 行文件，或含 *.dev.jsonl 的文件夹；不能用训练过的记录")],
+    model: ModelOption = None,
+    out: Annotated[Path | None, typer.Option(help="写到这个文件；缺省改写检查点的 config.json")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit a temperature for each task on half of the records and keep those that help on the other half."""
+    with _user_errors():
+        engine = _engine(model)
+        result = run_calibration(engine, development_files(path))
+        shown = json.dumps(result.to_dict(), ensure_ascii=False, indent=1) if as_json else _calibration_table(result)
+        typer.echo(shown)  # before writing, which may be refused after a long run
+        for reason, count in result.left_out.items():
+            typer.echo(f"{count} 条记录没有使用：{reason}", err=True)
+        target = out or engine.checkpoint.directory / "config.json"
+        write_temperatures(result, engine.checkpoint.directory, target=target)
+        typer.echo(f"已写入 {target}（温度 {len(result.temperatures)} 个）", err=True)
+
+
+def _calibration_table(result: Calibration) -> str:
+    rows: list[tuple[str, ...]] = [("任务", "记录", "拟合答案", "检验答案", "温度", "ECE 前", "ECE 后", "采用")]
+    for one in result.families:
+        found = one.judgement
+        counts = (one.records, found.fitted_on, found.judged_on)
+        numbers = (found.temperature, found.before, found.after)
+        rows.append((one.name, *map(str, counts), *(f"{x:.3f}" for x in numbers), "是" if one.kept else "否"))
+    return "\n".join("\t".join(row) for row in rows)
 
 
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,13 @@ from core.types import Path as FoundPath
 
 @dataclass(frozen=True, slots=True)
 class GoldRecord:
-    """One line: the text as the reference reads it, its schema, and the right paths."""
+    """One line: the text as the reference reads it, its schema, the right paths, its task and its data set."""
 
     text: str
     schema: Schema
     gold: Paths
     group: str
+    source: str = ""
 
     @property
     def is_class(self) -> bool:
@@ -95,18 +96,23 @@ def _records(path: Path, problems: list[str]) -> Iterator[GoldRecord]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-            gold = frozenset(
-                tuple((link["type"], link["span"], *map(int, link["offset"])) for link in info)
-                for info in row["info_list"]
-            )
-            schema = row.get("schema") or _schema_of(row["info_list"])
-            yield GoldRecord(row["text"], parse_schema(schema), gold, str(row.get("task", "all")))
+            yield to_record(json.loads(line))
         except (RexError, ValueError, KeyError, TypeError) as error:
             problems.append(f"第 {number} 行：{error if isinstance(error, RexError) else f'缺少或写错 {error}'}")
 
 
-def _schema_of(info_list: list[list[dict[str, Any]]]) -> dict[str, Any]:
+def to_record(row: Mapping[str, Any]) -> GoldRecord:
+    """The record of one parsed line; raises KeyError, TypeError, ValueError or SchemaError when it is none."""
+    gold = frozenset(
+        tuple((link["type"], link["span"], *map(int, link["offset"])) for link in info) for info in row["info_list"]
+    )
+    schema = row.get("schema") or _schema_of(row["info_list"])
+    return GoldRecord(
+        row["text"], parse_schema(schema), gold, str(row.get("task", "all")), source=str(row.get("source", ""))
+    )
+
+
+def _schema_of(info_list: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
     """The schema that the gold paths imply, for lines that have none (SPEC 10.1)."""
     schema: dict[str, Any] = {}
     for info in info_list:

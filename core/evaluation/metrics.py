@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+
+from core.schemas.schema import Schema
 
 Element = tuple[str, str, int, int]
 """type, text, start, end of one link."""
@@ -52,3 +54,24 @@ def score(pairs: Iterable[tuple[Paths, Paths]]) -> Scores:
         correct += len(wanted & found)
         exact += wanted == found
     return Scores(documents, gold, predicted, correct, exact)
+
+
+def complete(paths: Paths, schema: Schema) -> Paths:
+    """The paths that reach a leaf of the schema.
+
+    Some sets label a subject, an aspect or a trigger also where nothing stands below it. Such a path answers
+    no question of its own, so where whole paths are scored it counts neither as gold nor as prediction.
+    """
+    names = set(schema.paths())
+    above = {path[:-1] for path in names}
+    return frozenset(path for path in paths if tuple(link[0] for link in path) in names - above)
+
+
+def of_types(paths: Paths, types: Collection[str] | None) -> Paths:
+    """The paths whose first link is of one of these types; None: all."""
+    return paths if types is None else frozenset(path for path in paths if path[0][0] in types)
+
+
+def without_offsets(paths: Paths) -> Paths:
+    """The paths by type and text alone, each once (the reference's measure `span`, SPEC 10.5)."""
+    return frozenset(tuple((kind, text, 0, 0) for kind, text, _, _ in path) for path in paths)

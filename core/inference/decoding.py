@@ -29,8 +29,10 @@ class Fired:
 
 
 def logit(probability: float) -> float:
-    """The logit of a probability; 0 → -inf."""
-    return math.log(probability / (1 - probability)) if probability > 0 else -math.inf
+    """The logit of a probability; 0 → -inf, 1 → inf."""
+    if probability <= 0 or probability >= 1:
+        return math.copysign(math.inf, probability - 0.5)
+    return math.log(probability / (1 - probability))
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -38,8 +40,17 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return 0.5 * (1.0 + np.tanh(0.5 * x.astype(np.float64)))
 
 
-def decode(logits: Tensor, prompts: Sequence[Prompt], *, threshold: float = 0.5) -> list[Fired]:
-    """logits: (B, L, L), rows in the order of `prompts`; threshold: probability a link must exceed.
+def temper(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """sigmoid(logit(p) / temperature), float64: the order, 0, 0.5 and 1 stay, above 1 the rest moves towards 0.5."""
+    if temperature == 1.0:
+        return probabilities
+    with np.errstate(divide="ignore"):  # the logits of 0 and 1 are infinite
+        logits = np.log(probabilities) - np.log1p(-probabilities)
+    return sigmoid(logits / temperature)
+
+
+def decode(logits: Tensor, prompts: Sequence[Prompt], *, threshold: float | Sequence[float] = 0.5) -> list[Fired]:
+    """logits: (B, L, L), rows in the order of `prompts`; threshold: probability a link must exceed, or one a prompt.
 
     A span of a type needs three links: head→tail, head→[TYPE], [TYPE]→tail. The closing [SEP] is no candidate.
     Only what fired is copied from the device: one nonzero a batch.
@@ -56,7 +67,9 @@ def decode(logits: Tensor, prompts: Sequence[Prompt], *, threshold: float = 0.5)
     cells = (words[:, :, None] & words[:, None, :] & ordered) | (
         words[:, :, None] & marks[:, None, :] | marks[:, :, None] & words[:, None, :]
     )
-    where = (cells & (logits > logit(threshold))).nonzero()
+    levels = np.broadcast_to(np.asarray(threshold, np.float64), len(prompts))
+    bars = torch.tensor([logit(level) for level in levels], dtype=torch.float32, device=logits.device)
+    where = (cells & (logits > bars[:, None, None])).nonzero()
     values = sigmoid(logits[tuple(where.T)].float().cpu().numpy())
     places = where.cpu().numpy()
     starts = np.searchsorted(places[:, 0], np.arange(len(prompts) + 1))

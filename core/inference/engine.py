@@ -7,17 +7,18 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
+import numpy as np
 import torch
 
 from core.errors import Cancelled, InputError, RexError
 from core.inference.batching import plan, stack
-from core.inference.decoding import Fired, decode
+from core.inference.decoding import Fired, decode, temper
 from core.inference.prompts import PieceEncoder, Prompt
 from core.inference.recursion import Limits, check_roots, read
 from core.model.checkpoint import Checkpoint
 from core.schemas.schema import Schema
-from core.tasks import Answer, Task
-from core.types import AnnotatedDocument, Document
+from core.tasks import CLASSIFY, EXTRACT, Answer, Task
+from core.types import AnnotatedDocument, Document, Path
 
 DocumentRun = Generator[list[Prompt], list[Fired], AnnotatedDocument]
 ACTIVE_DOCUMENTS = {"cpu": 32, "cuda": 512}
@@ -25,6 +26,9 @@ ACTIVE_DOCUMENTS = {"cpu": 32, "cuda": 512}
 
 BATCH_TOKENS = {"cpu": 1024, "cuda": 8192}
 """Tokens of a batch: a CPU is fastest while a batch fits its caches, a GPU wants enough to fill it."""
+
+ASKED_AS = {("atsc", EXTRACT): "absa", ("mrc", CLASSIFY): "choice"}
+"""Whose temperature a request takes when it is not its task's own: what is asked is what that family was judged by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,13 @@ class Engine:
             if not active:
                 return
             prompts = [prompt for _, _, needed in active.values() for prompt in needed]
-            fired = iter(self._forward(prompts, limits.threshold, cancelled))
+            # Only extraction is decided while decoding; classes are compared with the limits of their request.
+            thresholds = [
+                self._raw(item.task, EXTRACT, limits=limits).threshold
+                for item, _, needed in active.values()
+                for _ in needed
+            ]
+            fired = iter(self._forward(prompts, thresholds, cancelled))
             for index, (item, run, needed) in list(active.items()):
                 yield from self._advance(active, index, item, run, list(islice(fired, len(needed))))
 
@@ -117,7 +127,13 @@ class Engine:
             except StopIteration as stop:
                 finding = stop.value
                 break
-            answers = yield from _side_by_side([read(request, self.pieces, limits) for request in requests])
+            raw = [self._raw(item.task, request.mode, limits=limits) for request in requests]
+            readers = [read(request, self.pieces, own) for request, own in zip(requests, raw, strict=True)]
+            heard = yield from _side_by_side(readers)
+            answers = [
+                _tempered(answer, self._temperature(item.task, request.mode))
+                for request, answer in zip(requests, heard, strict=True)
+            ]
         return AnnotatedDocument(
             document=document,
             task=item.task.name,
@@ -127,8 +143,21 @@ class Engine:
             notes=tuple(dict.fromkeys(note for answer in finding.answers for note in answer.notes)),
         )
 
-    def _forward(self, prompts: Sequence[Prompt], threshold: float, cancelled: Callable[[], bool]) -> list[Fired]:
-        """What fired in each prompt, in order."""
+    def _temperature(self, task: Task, mode: str) -> float:
+        """Of the scores of a request; 1 for the reference's form, which no checkpoint has a temperature for."""
+        return self.checkpoint.model.config.temperatures.get(ASKED_AS.get((task.name, mode), task.name), 1.0)
+
+    def _raw(self, task: Task, mode: str, *, limits: Limits) -> Limits:
+        """The limits with the threshold that link probabilities must exceed for scores to exceed the asked one."""
+        temperature = self._temperature(task, mode)
+        if temperature == 1.0:
+            return limits
+        return replace(limits, threshold=float(temper(np.array(limits.threshold), 1 / temperature)))
+
+    def _forward(
+        self, prompts: Sequence[Prompt], thresholds: Sequence[float], cancelled: Callable[[], bool]
+    ) -> list[Fired]:
+        """What fired in each prompt above its threshold, in order."""
         results: list[Fired | None] = [None] * len(prompts)
         device = self.checkpoint.device
         for rows in plan([len(prompt) for prompt in prompts], budget=self.batch_tokens):
@@ -145,7 +174,8 @@ class Engine:
                     batch.keep.to(device),
                     batch.max_distance,
                 )
-                for row, fired in zip(rows, decode(logits, members, threshold=threshold), strict=True):
+                asked = [thresholds[row] for row in rows]
+                for row, fired in zip(rows, decode(logits, members, threshold=asked), strict=True):
                     results[row] = fired
         return results  # type: ignore[return-value]
 
@@ -154,6 +184,22 @@ def _with_threshold(limits: Limits, threshold: float) -> Limits:
     if not 0.0 <= threshold < 1.0:
         raise InputError(f"阈值 {threshold} 无效：请取 0 到 1 之间（不含 1）的数")
     return replace(limits, threshold=threshold)
+
+
+def _tempered(answer: Answer, temperature: float) -> Answer:
+    """The answer with calibrated scores; `confidence`, the reference's mean, stays as it is.
+
+    After the choices: a score is the weakest link, so that dividing it divides all of them, and classes are still
+    chosen as without a temperature.
+    """
+    if temperature == 1.0 or not answer.paths:
+        return answer
+
+    def warm(path: Path) -> Path:
+        scores = temper(np.array([link.score for link in path]), temperature)
+        return tuple(replace(link, score=float(score)) for link, score in zip(path, scores, strict=True))
+
+    return replace(answer, paths=tuple(warm(path) for path in answer.paths))
 
 
 def _side_by_side(

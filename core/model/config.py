@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from core.errors import CheckpointError
+from core.tasks import TASKS
 
 MARKERS = ("[PREFIX]", "[TYPE]", "[CLASSIFY]", "[MULTICLASSIFY]")
 """Added to the vocabulary in this order; their embedding rows follow the `vocab_size` ordinary ones (SPEC 0.3)."""
+
+FAMILIES = (*(name for name in TASKS if name != "rex"), "choice")
+"""What has a temperature of its own: the tasks, and the questions with options, which `mrc` asks as classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,8 @@ class RexConfig:
     initializer_range: float = 0.02
     groups_per_hint: int = 0
     """Prefix groups that share a hint, 0: as many as fit, as the reference does. Compact models keep few apart."""
+    temperatures: Mapping[str, float] = field(default_factory=dict)
+    """By what the logits behind the scores of a task family are divided, 1 where absent; decisions at 0.5 stay."""
 
     def __post_init__(self) -> None:
         if self.hidden_size % self.num_attention_heads:
@@ -48,6 +56,14 @@ class RexConfig:
         for name in ("hidden_act", "conv_act"):
             if getattr(self, name) not in {"gelu", "relu", "tanh"}:
                 raise CheckpointError(f"config.json：不支持的 {name} “{getattr(self, name)}”（支持 gelu、relu、tanh）")
+        if not isinstance(self.temperatures, Mapping):
+            raise CheckpointError(f'config.json：temperatures 应为对象，如 {{"ner": 1.5}}，现为 {self.temperatures!r}')
+        for family, value in self.temperatures.items():
+            if family not in FAMILIES:
+                raise CheckpointError(f"config.json：temperatures 里没有“{family}”这类任务：可选 {'、'.join(FAMILIES)}")
+            # A bool is an int to Python, and json reads NaN and Infinity.
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+                raise CheckpointError(f"config.json：temperatures 的 {family} 应为正数，现为 {value!r}")
 
     @property
     def num_embeddings(self) -> int:
@@ -99,6 +115,8 @@ class RexConfig:
     def to_dict(self) -> dict[str, Any]:
         """The content of `config.json`, in the official format."""
         values = asdict(self) | {"pos_att_type": list(self.pos_att_type)}
+        if not self.temperatures:
+            del values["temperatures"]
         return {
             "model_type": "deberta-v2",
             "architectures": ["RexModel"],

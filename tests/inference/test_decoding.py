@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -104,8 +105,21 @@ def test_a_link_of_exactly_one_half_has_not_fired() -> None:
     assert (start, start + 1) in spans
 
 
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_every_prompt_of_a_batch_may_have_its_own_threshold(seed: int) -> None:
+    prompts, thresholds = [FLAT, CLASSES, NESTED, FLAT], [0.2, 0.5, 0.7, 0.9]
+    size = max(map(len, prompts))
+    logits = torch.from_numpy(np.random.default_rng(seed).normal(0, 3, (len(prompts), size, size)).astype(np.float32))
+    together = decode(logits, prompts, threshold=thresholds)
+    for row, (prompt, threshold, fired) in enumerate(zip(prompts, thresholds, together, strict=True)):
+        (alone,) = decode(logits[row : row + 1], [prompt], threshold=threshold)
+        for one, other in zip(dataclasses.astuple(fired), dataclasses.astuple(alone), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 def test_extreme_logits_give_probabilities_without_overflow() -> None:
     with np.errstate(all="raise"):
         assert sigmoid(np.array([-1e4, 0.0, 1e4], np.float32)).tolist() == [0.0, 0.5, 1.0]
-    assert logit(0.0) == -math.inf
+    assert (logit(0.0), logit(1.0)) == (-math.inf, math.inf)
     assert logit(0.5) == 0.0
