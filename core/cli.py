@@ -33,6 +33,9 @@ from core.types import AnnotatedDocument, Document
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="RexUniNLU：用模式读中文文本。")
 
+DATASETS = ROOT / "data" / "datasets"
+"""Where the suite looks for its records when nothing is said; the sets are published elsewhere."""
+
 
 class Form(StrEnum):
     """Output forms of `annotate`."""
@@ -147,7 +150,9 @@ def evaluate(
     suite: Annotated[str | None, typer.Option(help="固定的评测集：dev")] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="--suite 的数据：转换好的数据集（<数据集>.dev.jsonl），或公开数据集的目录（在内存里转换）"),
+        typer.Option(
+            help="--suite 的数据：转换好的数据集（<数据集>.dev.jsonl），或公开数据集的目录；缺省 data/datasets"
+        ),
     ] = None,
     rows: Annotated[int | None, typer.Option(min=1, help="每个数据集、每个任务最多几条；缺省全部")] = None,
     only: Annotated[list[str] | None, typer.Option(help="只评这些任务或数据集，可重复，也可用逗号分开")] = None,
@@ -166,8 +171,12 @@ def evaluate(
             typer.echo(json.dumps(result.to_dict(), ensure_ascii=False, indent=1) if as_json else _table(result))
             return
         assert suite is not None
-        if data is None:
-            raise InputError("--suite 需要 --data：转换好的数据集或公开数据集的目录")
+        data = data or DATASETS
+        if not data.is_dir():
+            raise InputError(
+                f"没有评测数据：目录 {data} 不存在。请用 --data 指出转换好的数据集"
+                "（python -m core.training.converters.registry 的输出）或公开数据集的目录"
+            )
         report = evaluate_suite(
             _engine(model),
             data,
@@ -259,7 +268,7 @@ def finetune(context: typer.Context) -> None:
     from core.training.finetune import main  # slow to import, needed only here
 
     with _user_errors():
-        main(context.args)
+        typer.echo(main(context.args))
 
 
 @train.command(context_settings=PASS_ON)

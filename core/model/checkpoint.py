@@ -33,6 +33,17 @@ DATA_FILES = ["*.json", "*.txt", "*.bin", "*.safetensors"]  # what is fetched: n
 
 
 @dataclass(frozen=True, slots=True)
+class CheckpointFiles:
+    """A checkpoint without its weights: what asking and reading answers needs, in a process that holds no network."""
+
+    config: RexConfig
+    tokenizer: RexTokenizer
+    name: str
+    revision: str
+    directory: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """A loaded model with its tokenizer and where both came from."""
 
@@ -44,6 +55,11 @@ class Checkpoint:
     device: torch.device
     dtype: torch.dtype
     load_s: float
+
+    @property
+    def config(self) -> RexConfig:
+        """The shape of the network."""
+        return self.model.config
 
     @property
     def parameters(self) -> int:
@@ -155,6 +171,45 @@ def build_model(config: RexConfig, state: dict[str, Tensor], *, dtype: torch.dty
     return model.requires_grad_(False).eval()
 
 
+def read_files(source: str, *, revision: str = "master", download_dir: Path = Path("data/cache/models")) -> CheckpointFiles:
+    """Configuration and tokenizer of a checkpoint, fetched when needed; no weight is read."""
+    directory = locate(source, revision=revision, download_dir=download_dir)
+    config = RexConfig.from_file(directory / "config.json")
+    tokenizer = RexTokenizer.from_directory(directory)
+    if tokenizer.size > config.num_embeddings:
+        raise CheckpointError(
+            f"检查点 {directory} 的分词器有 {tokenizer.size} 个编号，"
+            f"词向量只有 {config.num_embeddings} 行：两者不是一套"
+        )
+    local = Path(source).expanduser().is_dir()
+    return CheckpointFiles(
+        config=config,
+        tokenizer=tokenizer,
+        name=directory.name if local else source,
+        revision="local" if local else revision,
+        directory=directory,
+    )
+
+
+def load_weights(files: CheckpointFiles, *, device: str = "auto", dtype: str = "auto", threads: int = 0) -> Checkpoint:
+    """The network of a checkpoint, straight to its device and dtype; `threads` above 0 sets torch's CPU threads."""
+    start = time.perf_counter()
+    target, precision = resolve_device(device), resolve_dtype(dtype)
+    if threads > 0:
+        torch.set_num_threads(threads)
+    model = build_model(files.config, read_state(files.directory, device=target), dtype=precision)
+    return Checkpoint(
+        model=model,
+        tokenizer=files.tokenizer,
+        name=files.name,
+        revision=files.revision,
+        directory=files.directory,
+        device=target,
+        dtype=precision,
+        load_s=time.perf_counter() - start,
+    )
+
+
 def load_checkpoint(
     source: str,
     *,
@@ -164,31 +219,10 @@ def load_checkpoint(
     download_dir: Path = Path("data/cache/models"),
     threads: int = 0,
 ) -> Checkpoint:
-    """Load a checkpoint once, straight to its device and dtype; `threads` above 0 sets torch's CPU threads."""
-    start = time.perf_counter()
-    target, precision = resolve_device(device), resolve_dtype(dtype)
-    if threads > 0:
-        torch.set_num_threads(threads)
-    directory = locate(source, revision=revision, download_dir=download_dir)
-    config = RexConfig.from_file(directory / "config.json")
-    tokenizer = RexTokenizer.from_directory(directory)
-    if tokenizer.size > config.num_embeddings:
-        raise CheckpointError(
-            f"检查点 {directory} 的分词器有 {tokenizer.size} 个编号，"
-            f"词向量只有 {config.num_embeddings} 行：两者不是一套"
-        )
-    model = build_model(config, read_state(directory, device=target), dtype=precision)
-    local = Path(source).expanduser().is_dir()
-    return Checkpoint(
-        model=model,
-        tokenizer=tokenizer,
-        name=directory.name if local else source,
-        revision="local" if local else revision,
-        directory=directory,
-        device=target,
-        dtype=precision,
-        load_s=time.perf_counter() - start,
-    )
+    """Load a checkpoint once: its files, then its weights (see `load_weights`)."""
+    resolve_device(device), resolve_dtype(dtype)  # before anything is fetched
+    files = read_files(source, revision=revision, download_dir=download_dir)
+    return load_weights(files, device=device, dtype=dtype, threads=threads)
 
 
 def save_state(
@@ -219,6 +253,7 @@ def save_state(
     for number, shard in enumerate(shards, 1):
         file = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
         save_file(shard, directory / file, metadata={"format": "pt"})
+        (directory / file).chmod(0o644)  # the library writes for the owner alone; a service may run as another user
         weight_map |= dict.fromkeys(shard, file)
     total = sum(v.numel() * v.element_size() for shard in shards for v in shard.values())
     index = {"metadata": {"total_size": total}, "weight_map": weight_map}

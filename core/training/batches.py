@@ -21,12 +21,13 @@ from core.inference.prompts import PieceEncoder
 from core.model.tokenizer import RexTokenizer
 from core.tasks import EXTRACT
 from core.training.augment import AugmentConfig, augment
-from core.training.samples import Example, Sample, build_samples, read_record, schema_of
+from core.training.samples import Example, GoldPath, Sample, build_samples, read_record, schema_of
 
 BUCKETS = (32, 64, 96, 128, 192, 256, 384, 512)
 """Lengths that prompts are padded to: few, since a compiled network has a version for each."""
 _FIELD = {name: re.compile(rb'"%s": ?"([^"\\]*)"' % name) for name in (b"task", b"source")}
 _QUESTIONS_KEPT = 64
+FAULTS_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,12 @@ class Pool:
         start, end, number = self.lines[index]
         try:
             row: dict[str, Any] = json.loads(self.blob[start:end])
+        except UnicodeDecodeError as error:
+            raise InputError(f"{self.path} 第 {number} 行不是 UTF-8：请把文件另存为 UTF-8") from error
         except ValueError as error:
             raise InputError(f"{self.path} 第 {number} 行不是合法的 JSON：{error}") from error
+        if not isinstance(row, dict):
+            raise InputError(f"{self.path} 第 {number} 行不是 JSON 对象：应是每行一个对象")
         return row
 
     def example(self, index: int) -> Example:
@@ -76,7 +81,8 @@ def read_pools(paths: Sequence[Path], *, check: bool = False) -> list[Pool]:
         try:
             blob = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
         except OSError as error:
-            raise InputError(f"无法读取训练文件 {path}：{error}") from error
+            reason = "文件不存在" if isinstance(error, FileNotFoundError) else str(error)
+            raise InputError(f"无法读取训练文件 {path}：{reason}") from error
         found: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
         start = 0
         for number, line in enumerate(blob.split(b"\n"), 1):
@@ -86,21 +92,28 @@ def read_pools(paths: Sequence[Path], *, check: bool = False) -> list[Pool]:
             start += len(line) + 1
         if not found:
             raise InputError(f"训练文件 {path} 里没有记录：每行应是一个 JSON 对象（text、info_list、schema）")
+        problems: list[str] = []
         for (task, source), lines in found.items():
             pool = Pool(task, source or path.stem.split(".")[0], path, blob, np.array(lines, np.int64))
-            pools.append(_checked(pool) if check else pool)
+            pools.append(_checked(pool, problems) if check else pool)
+        if problems:
+            raise InputError(f"{path} 有 {len(problems)} 行不能用：\n" + "\n".join(problems[:FAULTS_SHOWN]))
     return pools
 
 
-def _checked(pool: Pool) -> Pool:
-    """The pool with a schema for records that lack one; every line has been read once."""
-    bare = [row for row in map(pool.row, range(len(pool))) if isinstance(row, dict) and not row.get("schema")]
-    if bare:
-        paths = [path for row in bare for path in read_record({**row, "schema": None}).paths]
-        pool = Pool(pool.task, pool.source, pool.path, pool.blob, pool.lines, schema_of(paths))
+def _checked(pool: Pool, problems: list[str]) -> Pool:
+    """The pool with a schema for records that lack one; what is wrong with a line is added to `problems`."""
+    bare: list[GoldPath] = []
     for index in range(len(pool)):
-        pool.example(index)
-    return pool
+        try:
+            example = pool.example(index)
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        if not pool.row(index).get("schema"):
+            bare += [*example.paths, ()]
+    schema = schema_of(bare) if bare else None
+    return Pool(pool.task, pool.source, pool.path, pool.blob, pool.lines, schema)
 
 
 class Batch(NamedTuple):

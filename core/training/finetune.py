@@ -1,12 +1,13 @@
 """Fine-tuning: one network on many sets at once, or on a user's own file (RexUniNLU, arXiv 2304.14770).
 
-`python -m core.training.finetune --data mine.jsonl --init data/models/rex-mini-zh --out data/models/mine --epochs 5`
+`python -m core train finetune --data mine.jsonl --model data/models/rex-mini-zh --out data/models/mine --epochs 5`
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,8 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import InputError
-from core.model.checkpoint import build_model, read_state, save_checkpoint
-from core.model.config import RexConfig
+from core.model.checkpoint import save_checkpoint
 from core.model.rex import RexModel
 from core.model.tokenizer import RexTokenizer
 from core.training.augment import LIGHT, AugmentConfig
@@ -27,10 +27,14 @@ from core.training.batches import BUCKETS, Batch, Mix, Pool, load_batches
 from core.training.mixing import development_rows, load_data, pool_weights
 from core.training.objective import circle_loss
 from core.training.options import FinetuneConfig, FinetuneResult, parse_arguments
+from core.training.report import before_after
 from core.training.scoring import Row, Score, mean_f1, score_rows
+from core.training.start import load_start, parameter_groups
 from core.training.team import Team, join
 
 log = logging.getLogger(__name__)
+CUDA_TOKENS, CPU_TOKENS = 32768, 2048
+FEW_TOKENS, FEW_RECORDS = 512, 500  # few records are learnt better in more, smaller steps
 SCORE_S_PER_ROW = 0.005  # a guess at what a row costs to score on a GPU, where mostly the host works
 
 
@@ -65,13 +69,15 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     torch.set_float32_matmul_precision("high")
     config = replace(
         config,
-        tokens=config.tokens or (32768 if cuda else 2048),
         workers=config.workers if config.workers >= 0 else (8 if cuda else 0),
         autocast=config.autocast and cuda,
     )
     model = load_start(Path(config.init), dropout=config.dropout, seed=config.seed).to(device)
     tokenizer = RexTokenizer.from_directory(Path(config.init))
     train, dev = load_data(config)
+    if not config.tokens:
+        few = config.epochs > 0 and sum(map(len, train)) <= FEW_RECORDS
+        config = replace(config, tokens=CUDA_TOKENS if cuda else FEW_TOKENS if few else CPU_TOKENS)
     light = config.augment == "light" or (config.augment == "auto" and config.epochs > 0)
     # Asked as the product will ask: a network that reads one prefix a prompt is trained on such prompts.
     as_written = replace(LIGHT, apart=float(model.config.groups_per_hint == 1))
@@ -85,11 +91,17 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     )
     rows = development_rows(dev, config)
     trained = [p for p in model.parameters() if p.requires_grad]
+    groups = parameter_groups(model, layer_decay=config.layer_decay, weight_decay=config.weight_decay)
     run = _Run(
         config=config,
         team=team,
         model=model,
-        optimizer=torch.optim.AdamW(_parameter_groups(model, config), lr=config.lr, betas=(0.9, 0.98), fused=cuda),
+        optimizer=torch.optim.AdamW(
+            groups,
+            lr=config.lr,
+            betas=(0.9, 0.98),
+            fused=cuda,
+        ),
         device=device,
         start=start,
         history=[],
@@ -106,6 +118,8 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     if config.seconds:
         _by_time(run, train, mix, tokenizer, rows)
     team.leave()
+    if not run.steps:
+        raise InputError(f"{'、'.join(config.data)} 里没有可以学的内容：一步也没有训练，没有保存模型")
     out = Path(config.out)
     if not team.leads:
         return FinetuneResult(out, (), (), run.steps, run.tokens, time.perf_counter() - start, run.lost, 0)
@@ -117,38 +131,6 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     record |= {"result": asdict(result) | {"out": str(out)}}
     (out / "training_log.json").write_text(json.dumps(record, ensure_ascii=False, indent=1), encoding="utf-8")
     return result
-
-
-def load_start(directory: Path, *, dropout: float, seed: int = 0) -> RexModel:
-    """A trainable float32 model from a checkpoint; a missing link head, as after pre-training, starts at random."""
-    config = RexConfig.from_file(directory / "config.json")
-    config = replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
-    state = read_state(directory)
-    torch.manual_seed(seed)
-    fresh = {name: value for name, value in RexModel(config).state_dict().items() if not name.startswith("plm.")}
-    if not fresh.keys() & state.keys():
-        log.info("no link head in %s: a fresh one", directory)
-        # Logits are sums over the hidden size without scaling, so torch's default would start far too loud.
-        state |= {n: torch.randn_like(v) * 0.02 if n.startswith("ffn") else v for n, v in fresh.items()}
-    model = build_model(config, state, dtype=torch.float32)
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name != "rotary_emb.freqs")
-    return model
-
-
-def _parameter_groups(model: RexModel, config: FinetuneConfig) -> list[dict[str, Any]]:
-    """Groups by weight decay and, with layer decay, by depth."""
-    depth = model.config.num_hidden_layers
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        level = depth + 1 if not name.startswith("plm.") else 0
-        if ".layer." in name:
-            level = int(name.split(".layer.")[1].split(".")[0]) + 1
-        decay = config.weight_decay if parameter.ndim > 1 else 0.0
-        groups.setdefault((decay, config.layer_decay ** (depth + 1 - level)), []).append(parameter)
-    return [{"params": members, "weight_decay": decay, "share": share} for (decay, share), members in groups.items()]
 
 
 def _compile(run: _Run) -> None:
@@ -227,15 +209,22 @@ def _log(run: _Run, pools: Sequence[Pool], since: float, **extra: Any) -> float:
     run.history.append(line)
     run.logged_tokens = run.tokens
     if run.team.leads:
-        log.info("%s", json.dumps(line, ensure_ascii=False))
+        log.info("%s", _epoch_line(run, line) if "epoch" in extra else json.dumps(line, ensure_ascii=False))
     return now
+
+
+def _epoch_line(run: _Run, line: dict[str, Any]) -> str:
+    """What somebody with a file of their own wants to see of a pass."""
+    held_back = f"，留出记录的 F1 {line['held_back_f1']:.3f}" if "held_back_f1" in line else ""
+    return f"第 {line['epoch']}/{run.config.epochs} 遍：损失 {line['loss']:.3f}{held_back}，{line['seconds']:.0f} 秒"
 
 
 def _score(run: _Run, tokenizer: RexTokenizer, rows: Sequence[Row]) -> tuple[Score, ...]:
     budget = run.config.tokens
     with torch.compiler.set_stance("force_eager"):  # lengths here are any, and each would be compiled anew
         scores = score_rows(run.model, tokenizer, rows, batch_tokens=budget, autocast=run.config.autocast)
-    log.info("scores: mean %.4f %s", mean_f1(scores), {f"{s.task}/{s.source}": round(s.f1, 3) for s in scores})
+    if scores and run.config.seconds:
+        log.info("scores: mean %.4f %s", mean_f1(scores), {f"{s.task}/{s.source}": round(s.f1, 3) for s in scores})
     return scores
 
 
@@ -302,13 +291,11 @@ def _by_time(run: _Run, train: Sequence[Pool], mix: Mix, tokenizer: RexTokenizer
                 weight.copy_(mean)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run from the command line; progress goes to the log, then before and after by task."""
+def main(arguments: Sequence[str] | None = None) -> str:
+    """Run from the command line; progress goes to the log, the result is what to tell at the end."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    result = finetune(parse_arguments(arguments))
-    for score in result.after:
-        log.info("%s", json.dumps(asdict(score), ensure_ascii=False))
+    return before_after(finetune(parse_arguments(arguments)))
 
 
 if __name__ == "__main__":
-    main()
+    sys.stdout.write(main() + "\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,17 +44,25 @@ class MaskedBatch:
 
 
 def load_streams(
-    directory: Path, *, weights: Mapping[str, float], least: int, device: torch.device
+    directory: Path,
+    *,
+    weights: Mapping[str, float],
+    least: int,
+    device: torch.device,
+    only: Collection[str] | None = None,
 ) -> tuple[Streams, Streams]:
     """The streams of a directory of `<source>.npy` files for training, and their held-back ends for validation.
 
-    Held back is one token in a hundred, at most 200,000 a source. Sources too short for `least` tokens in both
-    parts are left out and named in the log; raises InputError when none is left.
+    only: names of the sources to read, None: all. Held back is one token in a hundred, at most 200,000 a source.
+    Sources too short for `least` tokens in both parts are left out and named in the log; raises InputError when none
+    is left.
     """
     train: list[np.ndarray] = []
     held: list[np.ndarray] = []
     shares: list[float] = []
     for path in sorted(directory.glob("*.npy")):
+        if only is not None and path.stem not in only:
+            continue
         tokens = np.load(path).astype(np.int16)
         back = max(min(len(tokens) // 100, 200_000), least)
         if len(tokens) < back + least:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,26 +11,34 @@ import numpy as np
 
 from core.errors import InputError
 from core.training.batches import Pool, read_pools
+from core.training.licences import parse_classes, permitted
 from core.training.options import FinetuneConfig
 from core.training.scoring import Row
 
 HELD_BACK = 0.15
+log = logging.getLogger(__name__)
 
 
 def load_data(config: FinetuneConfig) -> tuple[list[Pool], list[Pool]]:
     """Training and development pools: of folders by file name, of single files by holding some records back."""
     train: list[Pool] = []
     dev: list[Pool] = []
+    own: set[str] = set()  # a user's own files need no licence
     for entry in map(Path, config.data):
         if entry.is_dir():
             train += read_pools(sorted(entry.glob("*.train.jsonl")))
             dev += read_pools(sorted(entry.glob("*.dev.jsonl")))
             continue
         for pool in read_pools([entry], check=True):
+            own.add(pool.source)
             order = np.random.default_rng(config.seed).permutation(len(pool))
             held = max(1, round(len(pool) * HELD_BACK)) if len(pool) > 3 else 0
             train.append(pool.part(np.sort(order[held:])))
             dev += [pool.part(np.sort(order[:held]))] if held else []
+    chosen, left_out = permitted(dict.fromkeys(pool.source for pool in train), parse_classes(config.licence), own=own)
+    if left_out:
+        log.info("left out by licence: %s", " ".join(left_out))
+    train, dev = ([pool for pool in pools if pool.source in chosen] for pools in (train, dev))
     unknown = [name for name in config.without if name not in {pool.source for pool in train}]
     if unknown:
         raise InputError(f"--without：没有数据集“{'”“'.join(unknown)}”")

@@ -27,6 +27,7 @@ from core.model.config import RexConfig
 from core.model.encoder import Encoder
 from core.training.contiguous import MaskedLanguageModel
 from core.training.corpus import SOURCE_WEIGHTS
+from core.training.licences import parse_classes, permitted
 from core.training.masking import MaskedBatch, Streams, load_streams, mask_spans, sample
 from core.training.replaced import ReplacedTokenModel
 from core.training.schedule import trapezoid
@@ -46,6 +47,9 @@ class PretrainConfig:
     """What a pre-training run is made of."""
 
     data: Path = option(Path("build/corpus"), "directory of <source>.npy token streams")
+    licence: tuple[str, ...] = option(
+        (), "use only sources of these licence classes: permissive share-alike restricted unstated"
+    )
     out: Path = option(Path("build/pretrained"), "directory that gets weights, config.json and log.jsonl")
     init: Path | None = option(None, "checkpoint directory to go on from, with a fresh optimiser")
     generator: Path | None = option(
@@ -95,7 +99,8 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
     torch.set_float32_matmul_precision("high")
     generator = Generator(device).manual_seed(config.seed)
     model = build(config).to(device).train()
-    train, held = load_streams(config.data, weights=SOURCE_WEIGHTS, least=config.length, device=device)
+    only, _ = permitted([path.stem for path in config.data.glob("*.npy")], parse_classes(config.licence))
+    train, held = load_streams(config.data, weights=SOURCE_WEIGHTS, least=config.length, device=device, only=only)
     shape = model.plm.config
     held_batches = [
         draw(held, config, shape, generator=Generator(device).manual_seed(number))
@@ -267,11 +272,15 @@ def parse(arguments: list[str] | None = None) -> PretrainConfig:
         name = "--" + one.name.replace("_", "-")
         if isinstance(one.default, bool):
             parser.add_argument(name, action=argparse.BooleanOptionalAction, default=one.default, help=text)
+        elif isinstance(one.default, tuple):
+            parser.add_argument(name, nargs="+", default=one.default, help=text)
         else:
             kind = Path if one.default is None else type(one.default)
             kind = Path if isinstance(one.default, Path) else kind
             parser.add_argument(name, type=kind, default=one.default, help=text)
-    return PretrainConfig(**vars(parser.parse_args(arguments)))
+    given = vars(parser.parse_args(arguments))
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
+    return PretrainConfig(**values)
 
 
 def main(arguments: list[str] | None = None) -> None:

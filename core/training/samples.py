@@ -84,9 +84,9 @@ def read_record(row: Mapping[str, Any], *, schema: SchemaTree | None = None) -> 
     """
     try:
         text, tree = row["text"], row.get("schema") or schema or {}
-        paths = [tuple(Mark(e["type"], *e["offset"]) for e in path) for path in row.get("info_list", ())]
-        spans = [(e["offset"][0], e["offset"][1], e["span"]) for path in row.get("info_list", ()) for e in path]
-    except (KeyError, TypeError) as error:
+        paths = [tuple(Mark(e["type"], *e["offset"]) for e in path) for path in row["info_list"]]
+        spans = [(e["offset"][0], e["offset"][1], e["span"]) for path in row["info_list"] for e in path]
+    except (KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"缺少字段或格式不对（{type(error).__name__}: {error}）：需要 text、info_list、schema"
         ) from error

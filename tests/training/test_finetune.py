@@ -6,6 +6,7 @@ import json
 import logging
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,15 @@ from core.schemas.schema import parse_schema
 from core.tasks import TASKS
 from core.training.augment import LIGHT
 from core.training.batches import BUCKETS, Batch, Mix, load_batches, read_pools
-from core.training.finetune import finetune, load_start
-from core.training.options import FinetuneConfig, parse_arguments
+from core.training.finetune import finetune
+from core.training.mixing import load_data
+from core.training.options import FinetuneConfig, FinetuneResult, parse_arguments
+from core.training.report import before_after
+from core.training.scoring import Score
+from core.training.start import load_start
 from core.types import Document
 
+TINY = Path(__file__).parents[1] / "fixtures" / "tiny"
 NAMES = ["张三", "李四", "王五", "赵六", "孙七", "周八"]
 PLACES = ["北京", "上海", "广州", "成都"]
 Write = Callable[[str], Path]
@@ -190,5 +196,65 @@ def test_a_diverging_run_says_so(start: Path, tmp_path: Path) -> None:
 
 
 def test_the_command_line_has_an_option_for_every_setting() -> None:
-    given = parse_arguments(["--data", "a", "b", "--init", "i", "--out", "o", "--epochs", "3", "--no-autocast"])
-    assert given == FinetuneConfig(data=("a", "b"), init="i", out="o", epochs=3, autocast=False)
+    init = str(TINY)
+    given = parse_arguments(["--data", "a", "b", "--init", init, "--out", "o", "--epochs", "3", "--no-autocast"])
+    assert given == FinetuneConfig(data=("a", "b"), init=init, out="o", epochs=3, autocast=False)
+
+
+def test_model_is_another_name_of_init() -> None:
+    common = ["--data", "a", "--out", "o", "--epochs", "1"]
+    assert parse_arguments([*common, "--model", str(TINY)]) == parse_arguments([*common, "--init", str(TINY)])
+
+
+def test_a_start_that_is_no_checkpoint_and_an_end_that_is_one_are_refused(start: Path, tmp_path: Path) -> None:
+    data = write_rows(tmp_path / "mine.jsonl", [entity_row(random.Random(8))])
+    with pytest.raises(InputError, match="iic/some-model.*没有检查点"):
+        config(data, Path("iic/some-model"), tmp_path / "out", epochs=1)
+    with pytest.raises(InputError, match="同一个目录"):
+        config(data, start, start, epochs=1)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "config.json").write_text("{}")
+    with pytest.raises(InputError, match="--overwrite"):
+        config(data, start, tmp_path / "out", epochs=1)
+    assert config(data, start, tmp_path / "out", epochs=1, overwrite=True).overwrite
+
+
+def test_every_faulty_line_is_named_and_says_what_is_wrong(start: Path, tmp_path: Path) -> None:
+    good = json.dumps(entity_row(random.Random(9)), ensure_ascii=False)
+    data = tmp_path / "mine.jsonl"
+    data.write_bytes(b"\n".join([good.encode(), good.encode("gbk"), b"[1]", b'{"text": "a"}', good.encode()]))
+    with pytest.raises(InputError) as caught:
+        read_pools([data], check=True)
+    message = str(caught.value)
+    assert "3 行不能用" in message
+    assert "第 2 行不是 UTF-8" in message and "第 3 行不是 JSON 对象" in message
+    assert "第 4 行" in message and "info_list" in message
+    with pytest.raises(InputError, match=r"other\.jsonl：文件不存在"):
+        read_pools([tmp_path / "other.jsonl"])
+
+
+def test_the_end_of_a_run_shows_before_and_after_and_how_to_use_the_model() -> None:
+    before = (Score("ner", "mine", 12, 0.5, 0.5, 0.5),)
+    after = (Score("ner", "mine", 12, 0.8, 0.7, 0.75), Score("re", "mine", 3, 0.1, 0.1, 0.1))
+    told = before_after(FinetuneResult(Path("data/models/mine"), before, after, 40, 900, 12.3, 1, 4))
+    assert "ner\tmine\t12\t0.500\t0.750\t+0.250" in told and "re\tmine\t3\t—\t0.100\t—" in told
+    assert "第 4 遍" in told and "REX_MODEL=data/models/mine" in told and "1 个标注" in told
+
+
+def test_sets_of_other_licence_classes_stay_out_but_own_files_do_not(start: Path, tmp_path: Path) -> None:
+    rng = random.Random(10)
+    for name in ("finre", "cluener"):
+        write_rows(tmp_path / "sets" / f"{name}.train.jsonl", [entity_row(rng) | {"source": name}] * 4)
+    own = write_rows(tmp_path / "mine.jsonl", [entity_row(rng) for _ in range(5)])
+    options = replace(
+        config(tmp_path / "sets", start, tmp_path / "out", epochs=1, licence=("permissive,share-alike",)),
+        data=(str(tmp_path / "sets"), str(own)),
+    )
+    train, dev = load_data(options)
+    assert {pool.source for pool in train} == {"finre", "mine"} and {pool.source for pool in dev} == {"mine"}
+
+
+def test_temperatures_of_the_old_weights_are_not_kept(start: Path) -> None:
+    settings = json.loads((start / "config.json").read_text())
+    (start / "config.json").write_text(json.dumps(settings | {"temperatures": {"ner": 2.0}}))
+    assert load_start(start, dropout=0.0).config.temperatures == {}
