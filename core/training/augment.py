@@ -6,6 +6,7 @@ Types are left out, renamed, joined by foreign ones and asked below wrong prefix
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +21,8 @@ FIXED_TASKS = frozenset({"nli", "matching", "coref", "choice", "mrc", "atsc", "s
 READING = frozenset({"mrc", "choice"})
 IMPLICIT_SOURCES = frozenset({"gdcq"})
 """Sets that annotate opinions without a named aspect."""
+_SHARED_BY = 4
+"""A role name of so many event types is too general to stand alone."""
 _SECOND = "；段落2："
 _FIRST = "段落1："
 
@@ -38,6 +41,7 @@ class AugmentConfig:
     code: float = 0.05  # use an English code where there is one (per changed type)
     label_set: float = 0.25  # change the wording of a whole label set
     foreign: float = 0.25  # add one to three types that cannot apply
+    flat: float = 0.2  # ask the roles of events as if they were entities
     wrong_prefix: float = 0.35  # ask below one or two prefixes that do not hold
     implicit: float = 0.9  # "#" before an opinion text of a set that annotates implicit aspects
     implicit_other: float = 0.5  # the same for the other sets
@@ -76,6 +80,7 @@ LIGHT = AugmentConfig(
     rename=0.0,
     label_set=0.0,
     foreign=0.0,
+    flat=0.0,
     unrelated_question=0.0,
     implicit=0.0,
     implicit_other=0.0,
@@ -94,6 +99,8 @@ def augment(
     questions: (text, question) pairs of other reading examples.
     """
     example = _reworded(example, rng, config)
+    if example.task == "ee" and rng.random() < config.flat:
+        example = _flattened(example, rng)
     if example.task == "matching" and rng.random() < config.swap:
         example = _swapped(example)
     if example.task == "mrc" and example.mode == EXTRACT:
@@ -120,6 +127,22 @@ def _reworded(example: Example, rng: random.Random, config: AugmentConfig) -> Ex
     if not wordings or rng.random() >= config.label_set:
         return example
     return _apply(example, rng.choice(wordings))
+
+
+def _flattened(example: Example, rng: random.Random) -> Example:
+    """Roles as entity types, so that their many names are read without a trigger too; unchanged without arguments.
+
+    Roles that every event has, such as the time, mean more as an entity type than as a role and are left out.
+    """
+    happened = {path[0].type for path in example.paths}
+    shared = Counter(role for below in example.schema.values() for role in below or ())
+    own = {role for event in happened for role in example.schema[event] or () if shared[role] < _SHARED_BY}
+    others = [role for role in shared if shared[role] < _SHARED_BY and role not in own]
+    paths = tuple(dict.fromkeys((path[1],) for path in example.paths if len(path) == 2 and path[1].type in own))
+    if not paths:
+        return example
+    roles = [*own, *rng.sample(others, min(len(others), rng.randint(0, 6)))]
+    return replace(example, schema=dict.fromkeys(rng.sample(sorted(roles), len(roles))), paths=paths, task="ner")
 
 
 def _swapped(example: Example) -> Example:

@@ -219,3 +219,31 @@ def test_event_types_keep_the_word_that_tells_triggers_from_roles() -> None:
 def test_label_set_wordings_need_the_complete_set() -> None:
     assert label_set_wordings(("负向情感", "正向情感"))
     assert not label_set_wordings(("正向情感",))
+
+
+def test_roles_of_events_are_sometimes_asked_as_entities_without_those_that_every_event_has() -> None:
+    roles = {
+        "裁员(事件触发词)": {"裁员方": None, "裁员人数": None, "时间": None},
+        "收购(事件触发词)": {"收购方": None, "时间": None},
+        "上市(事件触发词)": {"上市企业": None, "时间": None},
+        "加息(事件触发词)": {"加息机构": None, "时间": None},
+    }
+    trigger = {"type": "裁员(事件触发词)", "span": "裁员", "offset": [5, 7]}
+    row = {
+        "text": "五月某公司裁员900人",
+        "task": "ee",
+        "schema": roles,
+        "info_list": [
+            [trigger, {"type": "裁员人数", "span": "900人", "offset": [7, 11]}],
+            [trigger, {"type": "时间", "span": "五月", "offset": [0, 2]}],
+        ],
+    }
+    config = replace(EAGER, flat=1.0, rename=0.0, foreign=0.0, full=1.0)
+    variants = [augment(read_record(row), random.Random(seed), config) for seed in range(40)]
+    for variant in variants:
+        assert variant.task == "ner" and not any(variant.schema.values()) and legal(variant)
+        assert {"裁员方", "裁员人数"} <= set(variant.schema) and "时间" not in variant.schema
+        assert [variant.text[m.start : m.end] for path in variant.paths for m in path] == ["900人"]
+    assert {"收购方", "上市企业", "加息机构"} == {name for v in variants for name in v.schema} - {"裁员方", "裁员人数"}
+    without = read_record(row | {"info_list": [[trigger]]})
+    assert augment(without, random.Random(0), config).task == "ee"
