@@ -40,7 +40,8 @@ class Document:
 class Annotation:
     """A typed finding. A class has no span: `start` and `end` are None and `text` is empty.
 
-    `score` is the weakest of the link probabilities behind it and behind its parents, in [0, 1].
+    `score` is the weakest of the link probabilities behind it and behind its parents, in [0, 1], calibrated by the
+    temperature of its task where the checkpoint has one.
     """
 
     type: str
