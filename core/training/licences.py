@@ -37,6 +37,10 @@ _BY_SA = Licence("CC BY-SA 4.0", SHARE_ALIKE)
 _BY_NC_SA = Licence("CC BY-NC-SA 4.0", RESTRICTED)
 _NO_FILE = Licence("no licence file", UNSTATED)
 
+OWN_SOURCES: dict[str, Licence] = {
+    "written": Licence("Apache-2.0, written for this project (data/training)", PERMISSIVE),
+    "weak": Licence("texts of the raw sources, labelled by lists and patterns", RESTRICTED),
+}
 RAW_SOURCES: dict[str, Licence] = {
     "alpaca_open": _NO_FILE,
     "archive_tw": _CC0,
@@ -88,7 +92,7 @@ def licence_of(name: str) -> Licence | None:
     name = re.sub(r"\.(train|dev)$", "", name)
     if name in CONVERTERS:
         return Licence(CONVERTERS[name].licence, CONVERTERS[name].licence_class)
-    return RAW_SOURCES.get(name)
+    return OWN_SOURCES.get(name) or RAW_SOURCES.get(name)
 
 
 def parse_classes(values: Sequence[str]) -> frozenset[str]:
