@@ -2,14 +2,54 @@
 
 from __future__ import annotations
 
+import os
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
 EMBEDDED_MODEL = ROOT / "data" / "models" / "rex-mini-zh"
 OFFICIAL_MODEL = "iic/nlp_deberta_rex-uninlu_chinese-base"
+WORKERS = ("auto", "process", "thread")
+UNITS = {
+    **{"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9},
+    **{"k": 2**10, "m": 2**20, "g": 2**30, "kib": 2**10, "mib": 2**20, "gib": 2**30},
+}
+MIN_BUDGET_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryBudget:
+    """How much of a card may be used: `size_bytes`, or else the `share` of it; both 0: the profile decides."""
+
+    size_bytes: int = 0
+    share: float = 0.0
+
+    def of(self, total_bytes: int) -> int:
+        """Bytes on a card of `total_bytes`, never more than it has; 0 where the profile decides."""
+        return min(self.size_bytes or int(self.share * total_bytes), total_bytes)
+
+
+def parse_budget(text: str) -> MemoryBudget:
+    """Read "2GiB", "800MB", "0.5", "50%" or "". Raises ValueError with a message for the user."""
+    written = text.strip().lower().replace(" ", "")
+    if not written:
+        return MemoryBudget()
+    match = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)(%|[a-z]*)", written, re.ASCII)
+    unit = match[2] if match else "?"
+    if match and unit == "%" and 0 < float(match[1]) <= 100:
+        return MemoryBudget(share=float(match[1]) / 100)
+    if match and not unit and 0 < float(match[1]) <= 1:
+        return MemoryBudget(share=float(match[1]))
+    if match and unit in UNITS and float(match[1]) * UNITS[unit] >= MIN_BUDGET_BYTES:
+        return MemoryBudget(size_bytes=int(float(match[1]) * UNITS[unit]))
+    raise ValueError(
+        f"REX_MEMORY_BUDGET={text} 无法使用：请写带单位的大小（如 2GiB、800MB，至少 64MiB），"
+        "或整张卡的比例（如 0.5、50%）；留空由显卡配置决定"
+    )
 
 
 class Settings(BaseSettings):
@@ -20,17 +60,42 @@ class Settings(BaseSettings):
     model: str = Field(str(EMBEDDED_MODEL), description="checkpoint directory or ModelScope id")
     model_revision: str = Field("master", description="revision of a ModelScope id; pin a tag or commit in production")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
-    dtype: str = Field("auto", description="auto, float32, bfloat16 or float16; auto is float32")
+    dtype: str = Field("auto", description="auto, float32, bfloat16 or float16; auto: the profile decides")
     threshold: float = Field(0.5, ge=0.0, lt=1.0, description="lowest score kept; 0.5 is the reference's decision")
     max_length: int = Field(512, ge=32, description="tokens of one model input, schema included")
     stride: int = Field(32, ge=0, description="tokens by which two windows of a long text overlap")
     max_hint_length: int = Field(256, ge=16, description="tokens of one input that the schema may take")
     batch_tokens: int = Field(
-        0, ge=0, description="tokens in one batch, padding included; 0: 1024 on the CPU, 8192 on a GPU"
+        0, ge=0, description="tokens in one batch, padding included; 0: the profile decides, 1024 on the CPU"
     )
     data_dir: Path = Field(ROOT / "data", description="where the database, uploads, exports and downloads are kept")
     database_url: str = Field("", description="SQLAlchemy URL; empty: data_dir/app.db")
-    cpu_threads: int = Field(0, ge=0, description="threads of one forward pass on the CPU; 0: torch decides")
+    cpu_threads: int = Field(0, ge=0, description="threads of one forward pass on the CPU; 0: the physical cores")
+    profile: str = Field("auto", description="auto: by the card found; or a name of the table in docs/gpu.md")
+    memory_budget: str = Field(
+        "", description="GPU memory never exceeded: 2GiB, 800MB, 0.5 or 50% of the card; empty: the profile decides"
+    )
+    worker: str = Field(
+        "auto", description="process: the model has a process of its own; thread: not; auto: process on a GPU"
+    )
+    trim_after_s: int = Field(60, ge=0, description="idle seconds after which cached GPU memory is given back")
+    unload_after_s: int = Field(0, ge=0, description="idle seconds after which the model is unloaded; 0: never")
+    queue_tokens: int = Field(
+        2_000_000, ge=1, description="tokens that may wait for the model before more are held back"
+    )
+
+    @field_validator("worker")
+    @classmethod
+    def _worker_is_known(cls, value: str) -> str:
+        if value not in WORKERS:
+            raise ValueError(f"REX_WORKER={value} 无效：可选 {'、'.join(WORKERS)}")
+        return value
+
+    @field_validator("memory_budget")
+    @classmethod
+    def _budget_can_be_read(cls, value: str) -> str:
+        parse_budget(value)
+        return value.strip()
 
     @model_validator(mode="after")
     def _text_has_room(self) -> Settings:
@@ -43,6 +108,11 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def budget(self) -> MemoryBudget:
+        """The memory budget as it was written."""
+        return parse_budget(self.memory_budget)
+
+    @property
     def resolved_database_url(self) -> str:
         """The database URL in force."""
         return self.database_url or f"sqlite:///{self.data_dir / 'app.db'}"
@@ -51,3 +121,8 @@ class Settings(BaseSettings):
     def download_dir(self) -> Path:
         """Where fetched checkpoints are kept."""
         return self.data_dir / "cache" / "models"
+
+
+def allocator_given() -> bool:
+    """Whether the user has given PyTorch allocator settings of their own."""
+    return bool(os.environ.get("PYTORCH_ALLOC_CONF") or os.environ.get("PYTORCH_CUDA_ALLOC_CONF"))

@@ -6,7 +6,10 @@ RexError
  ├── CheckpointError   model files that are missing, damaged or of another network
  ├── FormatError       an upload or export file that cannot be read or written
  ├── StorageError      the database refuses, is missing or is of another version
- ├── DeviceError       the chosen device is absent or out of memory
+ ├── DeviceError       the chosen device is absent or fails
+ │    └── GpuMemoryError   a single window does not fit into the GPU memory that is left
+ │    └── WorkerError  the process that holds the model ended and could not be replaced
+ ├── BusyError         too much waits for the model already
  └── Cancelled         the user stopped the work
 
 Messages say what happened, with which file or value, and what to do next. Pages show them as they are.
@@ -42,7 +45,23 @@ class StorageError(RexError):
 
 
 class DeviceError(RexError):
-    """The chosen device is absent or out of memory."""
+    """The chosen device is absent or fails."""
+
+
+class GpuMemoryError(DeviceError):
+    """A single window does not fit into what is left of the GPU memory; `row` is its place in the batch."""
+
+    def __init__(self, message: str, row: int = 0) -> None:
+        self.row = row
+        super().__init__(message)
+
+
+class WorkerError(DeviceError):
+    """The process that holds the model ended and could not be replaced."""
+
+
+class BusyError(RexError):
+    """Too much waits for the model already."""
 
 
 class Cancelled(RexError):

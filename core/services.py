@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,38 +15,66 @@ from sqlalchemy import Engine as Database
 
 from core import exporters, readers
 from core.config import Settings
-from core.errors import InputError
+from core.errors import DeviceError, InputError
 from core.gpu.flush import FlushReport, flush
 from core.gpu.monitor import GpuMonitor
+from core.gpu.tenant import TenantStatus
 from core.inference.engine import Engine, Item
+from core.inference.owner import DeviceOwner, LocalOwner, Record, from_settings, silent
+from core.inference.owner_process import ProcessOwner
 from core.inference.recursion import Limits
+from core.inference.scheduler import Scheduler
 from core.jobs.runner import Job, JobRunner
-from core.model.checkpoint import load_checkpoint
+from core.model.checkpoint import read_files, resolve_device
 from core.schemas.schema import Schema, parse_schema
 from core.storage import queries
 from core.storage.store import Store
 from core.tasks import find_task, schema_for
 from core.types import AnnotatedDocument, Document
 
+URGENT_DOCUMENTS = 10
+"""What has no more documents than this goes before the rest: somebody sits and waits for it."""
 
-def load_engine(settings: Settings, *, lock: threading.Lock | None = None) -> Engine:
-    """Load the model that the settings name; `lock` is held during every batch."""
-    checkpoint = load_checkpoint(
-        settings.model,
-        device=settings.device,
-        dtype=settings.dtype,
-        revision=settings.model_revision,
-        download_dir=settings.download_dir,
-        threads=settings.cpu_threads,
-    )
+
+def load_engine(settings: Settings, *, record: Record = silent) -> Engine:
+    """Load the model that the settings name, in this process or in one of its own; close the engine after use.
+
+    `record(kind, text)` is told what happens to the model and its memory.
+    """
+    device = resolve_device(settings.device)
+    files = read_files(settings.model, revision=settings.model_revision, download_dir=settings.download_dir)
+    owner = make_owner(settings, device.type, record=record)
+    profile = owner.load().profile
     limits = Limits(
-        settings.max_length,
+        profile.max_length,
         settings.stride,
         settings.max_hint_length,
         settings.threshold,
-        max_groups=checkpoint.model.config.groups_per_hint,
+        max_groups=files.config.groups_per_hint,
     )
-    return Engine(checkpoint, limits=limits, batch_tokens=settings.batch_tokens, lock=lock)
+    scheduler = Scheduler(
+        owner,
+        pad_id=files.tokenizer.pad_id,
+        batch_tokens=profile.batch_tokens,
+        queue_tokens=settings.queue_tokens,
+        trim_after_s=settings.trim_after_s,
+        unload_after_s=settings.unload_after_s,
+        record=record,
+    )
+    gc.freeze()  # what was loaded stays: the collector need not look through it again while documents are read
+    return Engine(files, limits=limits, scheduler=scheduler)
+
+
+def make_owner(settings: Settings, device_type: str, *, record: Record = silent) -> DeviceOwner:
+    """The holder of the network that the settings ask for; not loaded yet. auto: a process on a card, else a thread."""
+    apart = device_type == "cuda" if settings.worker == "auto" else settings.worker == "process"
+    if not apart:
+        return LocalOwner(from_settings(settings), record=record)
+    if sys.platform == "win32":
+        if settings.worker == "auto":
+            return LocalOwner(from_settings(settings), record=record)
+        raise DeviceError("REX_WORKER=process 在 Windows 上不可用：请改用 thread")
+    return ProcessOwner(settings, record=record)
 
 
 class Application:
@@ -56,7 +86,6 @@ class Application:
         self.store = Store(database)
         self.monitor = monitor
         self.runner = JobRunner()
-        self.model_lock = threading.Lock()
         self._engine: Engine | None = None
         self._loading = threading.Lock()
 
@@ -65,18 +94,20 @@ class Application:
         """The inference engine; the first caller loads the model, the others wait for it."""
         with self._loading:
             if self._engine is None:
-                self._engine = load_engine(self.settings, lock=self.model_lock)
-                self.monitor.mark("model", f"已加载 {self._engine.checkpoint.name}")
+                self._engine = load_engine(self.settings, record=self.monitor.mark)
+                self.monitor.follow(self._engine.scheduler.owner)
             return self._engine
 
     @property
     def loaded_engine(self) -> Engine | None:
-        """The engine if the model is already loaded."""
+        """The engine if the model was loaded; it may have been unloaded since and then loads itself again."""
         return self._engine
 
     def close(self) -> None:
-        """Stop jobs and sampling and close the database."""
+        """Stop jobs, then the model, then sampling, and close the database."""
         self.runner.close()
+        if self._engine is not None:
+            self._engine.close()
         self.monitor.close()
         self.database.dispose()
 
@@ -92,23 +123,29 @@ class ModelStatus:
     parameters: int | None = None
     load_s: float | None = None
     revision: str | None = None
+    worker: str | None = None
+    pid: int | None = None
+    tenant: TenantStatus | None = None
 
 
 def model_status(app: Application) -> ModelStatus:
     """The model in use, without loading it."""
     engine = app.loaded_engine
-    if engine is None:
+    info = None if engine is None else engine.scheduler.owner.info
+    if engine is None or info is None:
         source = app.settings.model
         return ModelStatus(Path(source).name if Path(source).is_dir() else source, loaded=False)
-    checkpoint = engine.checkpoint
     return ModelStatus(
-        name=checkpoint.name,
-        loaded=True,
-        device=str(checkpoint.device),
-        dtype=str(checkpoint.dtype).removeprefix("torch."),
-        parameters=checkpoint.parameters,
-        load_s=checkpoint.load_s,
-        revision=checkpoint.revision,
+        name=engine.checkpoint.name,
+        loaded=engine.scheduler.owner.loaded,
+        device=info.device,
+        dtype=info.dtype,
+        parameters=info.parameters,
+        load_s=info.load_s,
+        revision=engine.checkpoint.revision,
+        worker=info.worker,
+        pid=info.pid,
+        tenant=engine.scheduler.owner.status(),
     )
 
 
@@ -122,9 +159,10 @@ def make_items(documents: Sequence[Document], *, task: str, schema: Any = None) 
 def annotate_items(
     app: Application, items: Sequence[Item], *, threshold: float | None = None
 ) -> list[AnnotatedDocument]:
-    """Annotate and wait; results in the order of the items."""
+    """Annotate and wait, a few items before all jobs; results in the order of the items."""
     results: list[AnnotatedDocument | None] = [None] * len(items)
-    for index, result in app.engine.annotate(items, threshold=threshold):
+    urgent = len(items) <= URGENT_DOCUMENTS
+    for index, result in app.engine.annotate(items, threshold=threshold, urgent=urgent):
         results[index] = result
     return [result for result in results if result is not None]
 
@@ -150,13 +188,15 @@ def start_job(
 ) -> Job:
     """Annotate in the background, storing every document as it finishes, so that nothing done is lost on cancel.
 
+    A few documents, for which somebody sits and waits, go before the batches of long jobs.
     Raises SchemaError or InputError at once when the schema cannot be asked or there is no document.
     """
     items = make_items(documents, task=task, schema=schema)
     if not items:
         raise InputError("没有可分析的文档：请输入正文或上传文件")
     app.engine.check(items[0].schema)
-    return _start(app, items, threshold=threshold, schema_name=schema_name)
+    urgent = len(items) <= URGENT_DOCUMENTS
+    return _start(app, items, threshold=threshold, schema_name=schema_name, urgent=urgent)
 
 
 def start_overview(
@@ -164,10 +204,12 @@ def start_overview(
 ) -> Job:
     """Read one document with several tasks in shared batches; one result a task, in the order of `schemas`."""
     items = [make_items([document], task=task, schema=schema)[0] for task, schema in schemas.items()]
-    return _start(app, items, threshold=threshold, schema_name=None)
+    return _start(app, items, threshold=threshold, schema_name=None, urgent=True)
 
 
-def _start(app: Application, items: Sequence[Item], *, threshold: float | None, schema_name: str | None) -> Job:
+def _start(
+    app: Application, items: Sequence[Item], *, threshold: float | None, schema_name: str | None, urgent: bool
+) -> Job:
     """One stored run for each task among the items, all in one job; the schema is saved when it has a name."""
     engine = app.engine
     status = model_status(app)
@@ -194,7 +236,9 @@ def _start(app: Application, items: Sequence[Item], *, threshold: float | None, 
             )
         job.run_ids = tuple(runs.values())
         last = time.perf_counter()
-        for index, result in engine.annotate(items, threshold=threshold, cancelled=lambda: job.cancelled):
+        for index, result in engine.annotate(
+            items, threshold=threshold, cancelled=lambda: job.cancelled, client=job.id, urgent=urgent
+        ):
             now = time.perf_counter()
             app.store.save_result(runs[result.task], rows[index], result=result, duration_s=now - last, position=index)
             last = now
@@ -235,7 +279,28 @@ def save_schema(app: Application, name: str, *, task: str, schema: Any) -> int:
 
 
 def flush_memory(app: Application) -> FlushReport:
-    """Give cached memory back between two batches, and say what that changed."""
-    report = flush(app.model_lock)
+    """Give cached memory of the process that holds the model back between two batches, and say what that changed."""
+    engine = app.loaded_engine
+    asked = time.perf_counter()
+    report = flush() if engine is None else engine.scheduler.between(engine.scheduler.owner.flush)
+    waited_s = time.perf_counter() - asked - report.duration_s
     app.monitor.mark("flush", "手动释放缓存")
-    return report
+    return replace(report, waited_s=max(0.0, waited_s))
+
+
+def unload_model(app: Application) -> None:
+    """Let the model go after the batch in flight; with a process of its own all GPU memory comes back.
+
+    Its next use loads it again.
+    """
+    engine = app.loaded_engine
+    if engine is not None:
+        engine.scheduler.between(engine.scheduler.owner.unload)
+
+
+def reload_model(app: Application) -> ModelStatus:
+    """Load the model now, anew when it is loaded; batches wait meanwhile."""
+    unload_model(app)
+    scheduler = app.engine.scheduler
+    scheduler.between(scheduler.owner.load)
+    return model_status(app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pandas as pd
 import streamlit as st
@@ -12,6 +13,7 @@ from core.gpu.flush import FlushReport
 from core.gpu.records import ALERTS, WARNINGS, GpuSnapshot, HostSnapshot, Sample, memory_segments
 from core.services import Application
 from streamlit_app.components.gpu_charts import card_history, host_history
+from streamlit_app.components.gpu_engine import engine_facts, event_table
 from streamlit_app.components.gpu_gauge import card_name, host_segments, memory_bar, size
 from streamlit_app.components.heading import heading
 from streamlit_app.components.messages import plain, shown_errors
@@ -121,7 +123,8 @@ def percent(value: float | None) -> str:
 
 
 def draw_model(app: Application) -> None:
-    """Which model this process would use, and whether it is in memory yet."""
+    """Which model is used, whether it is in memory yet, and its memory against the budget."""
+    st.subheader(t("gpu.engine"), anchor=False)
     status = services.model_status(app)
     if not status.loaded:
         st.caption(plain(t("gpu.model.waiting", name=status.name)))
@@ -135,6 +138,8 @@ def draw_model(app: Application) -> None:
         seconds=round(status.load_s or 0, 1),
     )
     st.caption(plain(words))
+    if status.tenant is not None:
+        engine_facts(status, status.tenant)
 
 
 def draw_processes(sample: Sample) -> None:
@@ -166,8 +171,8 @@ def draw_now(app: Application) -> None:
         st.info(plain(sample.reason), icon=":material/memory:")
     for card in sample.cards:
         draw_card(card)
-    draw_host(sample.host)
     draw_model(app)
+    draw_host(sample.host)
 
 
 def draw_past(app: Application) -> None:
@@ -179,6 +184,8 @@ def draw_past(app: Application) -> None:
         card_history(history, events, position=position, key=f"gpu-history-{position}")
     st.caption(t("gpu.host"))
     host_history(history, events, key="gpu-history-host")
+    st.subheader(t("gpu.events"), anchor=False)
+    event_table(events, key="gpu-events")
     if sample.cards:
         st.subheader(t("gpu.processes"), anchor=False)
         draw_processes(sample)
@@ -188,12 +195,28 @@ def draw_flush(app: Application) -> None:
     """The button, what it can and cannot do, and what the last press brought back."""
     st.subheader(t("gpu.flush"), anchor=False)
     st.caption(t("gpu.flush.honest"))
-    if st.button(t("gpu.flush.button"), icon=":material/cleaning_services:", key="gpu-flush"):
+    with st.container(horizontal=True):
+        flushed = st.button(t("gpu.flush.button"), icon=":material/cleaning_services:", key="gpu-flush")
+        draw_loading(app)
+    if flushed:
         with shown_errors(), st.spinner(t("gpu.flush.waiting")):
             st.session_state[REPORT_KEY] = services.flush_memory(app)
             app.monitor.sample()
     if report := st.session_state.get(REPORT_KEY):
         draw_report(report)
+
+
+def draw_loading(app: Application) -> None:
+    """Buttons that let the model go or bring it in; the page is drawn anew afterwards."""
+    choices: dict[str, tuple[str, Callable[[Application], object]]] = {"load": ("download", services.reload_model)}
+    if services.model_status(app).loaded:
+        choices = {"unload": ("eject", services.unload_model), "reload": ("sync", services.reload_model)}
+    for name, (icon, action) in choices.items():
+        words, help_text = t(f"gpu.engine.{name}"), t(f"gpu.engine.{name}.help")
+        if st.button(words, icon=f":material/{icon}:", key=f"gpu-{name}", help=help_text):
+            with shown_errors(), st.spinner(t("gpu.engine.waiting")):
+                action(app)
+                st.rerun()
 
 
 def draw_report(report: FlushReport) -> None:

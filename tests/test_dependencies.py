@@ -16,8 +16,8 @@ import pytest
 PACKAGES = ("core", "pages", "streamlit_app")
 HEAVY = ("transformers", "datasets", "deepspeed", "einops")
 LINE = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[A-Za-z0-9.+]+)\s+# (?P<reason>\S.*)$")
-# Imported only where the distributed part is used; its absence is handled there.
-OPTIONAL = {"ray"}
+# Imported only where it is used, and its absence is handled there: ray for many machines, triton with torch for CUDA.
+OPTIONAL = {"ray", "triton"}
 
 
 def requirements(repository: Path) -> list[str]:

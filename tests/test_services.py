@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from core import services
 from core.bootstrap import build
 from core.config import Settings
 from core.errors import InputError, SchemaError
-from core.inference import engine as engine_module
 from core.services import Application
 from core.storage import queries
 from core.types import AnnotatedDocument, Document, Span
@@ -76,13 +78,31 @@ def _essence(result: AnnotatedDocument) -> object:
     return result.document.text, spans, result.windows, result.notes, result.error
 
 
-def test_a_cancelled_job_keeps_and_stores_what_was_finished(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(engine_module.ACTIVE_DOCUMENTS, "cpu", 1)
+@contextmanager
+def _paused(app: Application) -> Iterator[None]:
+    """The model rests: nothing goes on before the block has ended."""
+    resting, over = threading.Event(), threading.Event()
+
+    def rest() -> None:
+        resting.set()
+        over.wait(WAIT_S)
+
+    thread = threading.Thread(target=app.engine.scheduler.between, args=(rest,))
+    thread.start()
+    assert resting.wait(WAIT_S)
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(WAIT_S)
+
+
+def test_a_cancelled_job_keeps_and_stores_what_was_finished(app: Application) -> None:
     job = services.start_job(app, _documents(400), task="ner", schema=NER)
     deadline = time.monotonic() + WAIT_S
     while job.done < 3 and time.monotonic() < deadline:
         time.sleep(0.002)
-    with app.model_lock:  # the job cannot go on before it was told to stop
+    with _paused(app):  # the job cannot go on before it was told to stop
         job.cancel()
     assert job.wait(WAIT_S)
     assert job.state == "cancelled"
@@ -93,14 +113,13 @@ def test_a_cancelled_job_keeps_and_stores_what_was_finished(app: Application, mo
     assert [_essence(one) for one in stored] == [_essence(one) for one in job.results]
 
 
-def test_results_are_stored_while_the_job_still_runs(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(engine_module.ACTIVE_DOCUMENTS, "cpu", 1)
+def test_results_are_stored_while_the_job_still_runs(app: Application) -> None:
     services.annotate(app, [Document(SENTENCE)], task="ner", schema=NER)
     job = services.start_job(app, _documents(200), task="ner", schema=NER)
     deadline = time.monotonic() + WAIT_S
     while job.done < 2 and time.monotonic() < deadline:
         time.sleep(0.002)
-    with app.model_lock:
+    with _paused(app):
         stored = len(services.load_run(app, job.run_ids[0]))
         assert queries.get_run(app.database, job.run_ids[0]).state == "running"
         job.cancel()
@@ -134,15 +153,15 @@ def test_runs_left_open_by_a_killed_process_are_closed_at_the_next_start(app: Ap
 
 def test_a_failed_job_says_why_in_the_stored_run(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*args: object, **options: object) -> None:
-        raise RuntimeError("out of memory")
+        raise RuntimeError("broken")
 
-    monkeypatch.setattr(app.engine.checkpoint.model, "forward", broken)
+    monkeypatch.setattr(app.engine.scheduler.owner, "finish", broken)
     job = services.start_job(app, _documents(2), task="ner", schema=NER)
     assert job.wait(WAIT_S)
     assert job.state == "failed"
-    assert job.error == "RuntimeError: out of memory"
+    assert job.error == "RuntimeError: broken"
     run = queries.get_run(app.database, job.run_ids[0])
-    assert (run.state, run.error, run.done) == ("failed", "RuntimeError: out of memory", 0)
+    assert (run.state, run.error, run.done) == ("failed", "RuntimeError: broken", 0)
 
 
 def test_what_cannot_be_asked_is_refused_before_a_job_starts(app: Application) -> None:
@@ -204,3 +223,48 @@ def test_flushing_memory_leaves_the_model_usable(app: Application) -> None:
     services.flush_memory(app)
     after = services.annotate(app, [Document(SENTENCE)], task="ner", schema=NER)
     assert [_essence(one) for one in before] == [_essence(one) for one in after]
+
+
+def test_an_unloaded_model_comes_back_with_its_next_use(app: Application) -> None:
+    before = services.annotate(app, [Document(SENTENCE)], task="ner", schema=NER)
+    assert services.model_status(app).tenant is not None
+    services.unload_model(app)
+    status = services.model_status(app)
+    assert (status.loaded, status.tenant) == (False, None)
+    after = services.annotate(app, [Document(SENTENCE)], task="ner", schema=NER)
+    assert [_essence(one) for one in before] == [_essence(one) for one in after]
+    assert services.reload_model(app).loaded
+    kinds = [event.kind for event in app.monitor.events()]
+    assert kinds == ["model", "unload", "model", "unload", "model"]
+
+
+def test_a_flush_before_the_first_use_loads_no_model(app: Application) -> None:
+    assert services.flush_memory(app).before.rss_bytes
+    services.unload_model(app)
+    assert not services.model_status(app).loaded
+
+
+def test_a_short_request_is_answered_while_a_long_job_runs(app: Application) -> None:
+    services.annotate(app, [Document(SENTENCE)], task="ner", schema=NER)
+    job = services.start_job(app, _documents(600), task="ner", schema=NER)
+    (result,) = services.annotate(app, [Document(SENTENCE)], task="ner", schema=NER)
+    assert not result.error
+    assert job.state == "running"
+    job.cancel()
+    assert job.wait(WAIT_S)
+
+
+def test_the_model_may_have_a_process_of_its_own(settings: Settings, checkpoint_dir: Path) -> None:
+    application = build(settings.model_copy(update={"model": str(checkpoint_dir), "worker": "process"}))
+    try:
+        results = services.annotate(application, [Document(SENTENCE)], task="ner", schema=NER)
+        assert ("人物", "陈静") in {(one.type, one.text) for one in results[0].annotations}
+        status = services.model_status(application)
+        assert status.worker == "process"
+        assert status.pid is not None and psutil.pid_exists(status.pid)
+        assert services.flush_memory(application).before.rss_bytes
+        services.unload_model(application)
+        assert not services.model_status(application).loaded
+        assert not psutil.pid_exists(status.pid)
+    finally:
+        application.close()

@@ -19,30 +19,31 @@ _CPU_INFO = Path("/proc/cpuinfo")
 
 def describe(engine: Engine) -> dict[str, Any]:
     """Model, versions, hardware and the settings that can change an answer or the speed; sizes in bytes."""
-    checkpoint, limits = engine.checkpoint, engine.limits
+    checkpoint, info, limits = engine.checkpoint, engine.info, engine.limits
+    device = torch.device(info.device)
     host = read_host()
     return {
         "model": {
             "name": checkpoint.name,
             "revision": checkpoint.revision,
-            "parameters": checkpoint.parameters,
+            "parameters": info.parameters,
             "sha256": file_hashes(checkpoint.directory),
         },
         "versions": {
             "python": platform.python_version(),
             "torch": str(torch.__version__),
-            "cuda": torch.version.cuda if checkpoint.device.type == "cuda" else None,
+            "cuda": torch.version.cuda if device.type == "cuda" else None,
         },
         "hardware": {
-            "device": device_name(checkpoint.device),
+            "device": device_name(device),
             "processor": processor(),
             "cores": host.cores,
-            "threads": torch.get_num_threads(),
+            "threads": info.threads,
             "memory_bytes": host.total_bytes,
             "platform": platform.platform(),
         },
         "settings": {
-            "dtype": str(checkpoint.dtype).removeprefix("torch."),
+            "dtype": info.dtype,
             "max_length": limits.max_length,
             "stride": limits.stride,
             "max_hint_length": limits.max_hint_length,

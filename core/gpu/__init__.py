@@ -1,7 +1,9 @@
-"""What the cards and the host hold right now, and giving cached memory back.
+"""What the cards and the host hold right now, staying inside a budget of GPU memory, and giving cached memory back.
 
 records.py  the values, frozen            nvml.py    the one seam to the NVIDIA driver
 host.py     this process and the machine  torch_view.py  what PyTorch holds, never starting CUDA
 cards.py    one reading of every card     monitor.py one sampler thread with its history
-flush.py    the manual flush
+flush.py    the manual flush              tenant.py  settles on a device: card, profile, governor
+profiles.py what suits which card         governor.py the budget: predict, split, shrink, trim
+cost.py     what a batch takes            meter.py, torch_meter.py  the governor's view of a device
 """

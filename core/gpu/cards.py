@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -42,11 +42,15 @@ class _Reading:
             self.missing.pop(name, None)
 
 
-def read_cards(driver: Driver, torch: Mapping[str, TorchMemory] | None) -> tuple[GpuSnapshot, ...]:
+def read_cards(
+    driver: Driver, torch: Mapping[str, TorchMemory] | None, *, own_pids: Sequence[int] = ()
+) -> tuple[GpuSnapshot, ...]:
     """Every card, or in MIG mode every instance.
 
-    `torch` is keyed by bare UUID; None when PyTorch could not be read. Raises NvmlFailure when NVML is gone.
+    `torch` is keyed by bare UUID; None when PyTorch could not be read. `own_pids`: the processes that count as ours,
+    the likeliest first; empty: this one. Raises NvmlFailure when NVML is gone.
     """
+    pids = tuple(own_pids) or (os.getpid(),)
     cards: list[GpuSnapshot] = []
     for index in range(int(driver.query("nvmlDeviceGetCount"))):
         try:
@@ -56,9 +60,10 @@ def read_cards(driver: Driver, torch: Mapping[str, TorchMemory] | None) -> tuple
             continue
         instances = _mig_instances(driver, handle)
         if not instances:
-            cards.append(_read_card(driver, index, handle, torch=torch))
+            cards.append(_read_card(driver, index, handle, torch=torch, pids=pids))
         for number, instance in instances:
-            cards.append(_read_card(driver, index, handle, torch=torch, instance=(number, instance), of=len(instances)))
+            part = (number, instance)
+            cards.append(_read_card(driver, index, handle, torch=torch, pids=pids, instance=part, of=len(instances)))
     return tuple(cards)
 
 
@@ -85,6 +90,7 @@ def _read_card(
     handle: Any,
     *,
     torch: Mapping[str, TorchMemory] | None,
+    pids: Sequence[int],
     instance: tuple[int, Any] | None = None,
     of: int = 0,
 ) -> GpuSnapshot:
@@ -116,7 +122,7 @@ def _read_card(
         own_torch = readings.get(bare_uuid(ask("parent_uuid", "nvmlDeviceGetUUID", handle) or ""))
     if torch is None:
         reading.missing["torch"] = TORCH_UNREADABLE
-    _read_processes(reading, part, in_use=torch is None or own_torch is not None)
+    _read_processes(reading, part, pids=pids, in_use=torch is None or own_torch is not None)
     return GpuSnapshot(
         index=index,
         torch=own_torch,
@@ -179,8 +185,8 @@ def decode_throttle(bits: int | None) -> tuple[str, ...] | None:
     return None if bits is None else tuple(name for bit, name in THROTTLE_REASONS.items() if bits & bit)
 
 
-def _read_processes(reading: _Reading, handle: Any, *, in_use: bool) -> None:
-    """Who is on the card, and how much of it is ours (see GpuSnapshot.own_source); `in_use`: by PyTorch here."""
+def _read_processes(reading: _Reading, handle: Any, *, pids: Sequence[int], in_use: bool) -> None:
+    """Who is on the card, and how much of it is ours (see GpuSnapshot.own_source); `in_use`: by our PyTorch."""
     found: dict[int, GpuProcess] = {}
     answered = False
     for function in ("nvmlDeviceGetComputeRunningProcesses", "nvmlDeviceGetGraphicsRunningProcesses"):
@@ -190,11 +196,12 @@ def _read_processes(reading: _Reading, handle: Any, *, in_use: bool) -> None:
             if process.pid not in found:
                 found[process.pid] = _process(reading, process)
 
+    listed_own = [pid for pid in pids if pid in found]
     if not in_use:
-        # Nothing but PyTorch uses CUDA in this process; a number like ours in the list is the host's, not ours.
+        # Nothing but PyTorch uses CUDA in our processes; a number like ours in the list is the host's, not ours.
         source, ours = "none", None
-    elif os.getpid() in found:
-        source, ours = "pid", os.getpid()
+    elif listed_own:
+        source, ours = "pid", listed_own[0]
     elif len(found) == 1:
         source, ours = "only", next(iter(found))
     else:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import gc
 import time
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from core.gpu.host import rss_bytes
@@ -60,35 +59,37 @@ class FlushReport:
         return _difference(self.before.card_used_bytes, self.after.card_used_bytes)
 
 
-def flush(lock: AbstractContextManager[object]) -> FlushReport:
-    """Wait for `lock` (the engine's, held during a batch), then free what is cached and unused.
+def flush() -> FlushReport:
+    """Free what is cached and unused; no batch may run meanwhile.
 
     Never resets the card, never unloads the model, and starts CUDA on no card.
     """
-    asked = time.perf_counter()
-    with lock:
-        started = time.perf_counter()
-        devices = _devices()
-        before = _read(devices)
-        objects = gc.collect()
-        torch = running_torch()
-        if torch is not None and devices:
-            for device in devices:
-                torch.cuda.synchronize(device)
-            torch.cuda.empty_cache()
-            torch.cuda.ipc_collect()
-        trimmed = _trim_heap()
-        after = _read(devices)
-        ended = time.perf_counter()
+    started = time.perf_counter()
+    devices = _devices()
+    before = _read(devices)
+    objects = gc.collect()
+    torch = running_torch()
+    if torch is not None and devices:
+        for device in devices:
+            torch.cuda.synchronize(device)
+        torch.cuda.empty_cache()
+        torch.cuda.ipc_collect()
+    trimmed = _trim_heap()
+    after = _read(devices)
     return FlushReport(
         before=before,
         after=after,
-        waited_s=started - asked,
-        duration_s=ended - started,
+        waited_s=0.0,
+        duration_s=time.perf_counter() - started,
         objects=objects,
         trimmed=trimmed,
         on_gpu=bool(devices),
     )
+
+
+def read_memory() -> MemoryReading:
+    """What this process holds now; asks no card that PyTorch does not use."""
+    return _read(_devices())
 
 
 def _devices() -> tuple[int, ...]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
 from dataclasses import replace
+from typing import Protocol
 
 from core.gpu.cards import read_cards
 from core.gpu.host import read_host
@@ -14,6 +16,27 @@ from core.gpu.records import Event, GpuSnapshot, Sample, TorchMemory
 from core.gpu.torch_view import torch_memory
 
 EVENTS_KEPT = 200
+
+
+class WorkerInfo(Protocol):
+    """What is known of a worker."""
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+
+
+class Worker(Protocol):
+    """Who holds the network."""
+
+    @property
+    def info(self) -> WorkerInfo | None:
+        """None before it was loaded."""
+
+    def cards(self) -> dict[str, TorchMemory] | None:
+        """Its memory by card as last heard; None when CUDA refuses to answer."""
+
+
 NO_CARD = "NVIDIA 驱动正常，但没有可见的 GPU：请检查 CUDA_VISIBLE_DEVICES 与容器的 --gpus 设置"
 
 
@@ -26,10 +49,15 @@ class GpuMonitor:
         self._opened = False
         self._samples: deque[Sample] = deque(maxlen=max(1, round(history_s / interval_s)))
         self._latest: Sample | None = None
+        self._worker: Worker | None = None
         self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self._reading = threading.Lock()  # NVML is asked by one thread at a time
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+
+    def follow(self, worker: Worker) -> None:
+        """Count what another part of the product holds on the cards, in this process or in its own, as ours."""
+        self._worker = worker
 
     def snapshot(self) -> Sample:
         """The latest reading; the first call takes one and starts the sampler."""
@@ -81,7 +109,7 @@ class GpuMonitor:
             if not self._opened:
                 self._driver.query("nvmlInit")
                 self._opened = True
-            cards = read_cards(self._driver, _torch_memory())
+            cards = read_cards(self._driver, self._torch_memory(), own_pids=self._own_pids())
         except NvmlFailure as failure:
             # Begin again next time: the driver may come back.
             self._shut()
@@ -98,10 +126,18 @@ class GpuMonitor:
             except NvmlFailure:
                 return  # the driver is gone already; there is nothing left to release
 
+    def _torch_memory(self) -> dict[str, TorchMemory] | None:
+        """PyTorch's memory here and in the worker, None when CUDA refuses to answer (for instance after a fault)."""
+        try:
+            own = torch_memory()
+        except RuntimeError:
+            return None
+        if self._worker is None:
+            return own
+        told = self._worker.cards()
+        return None if told is None else {**own, **told}
 
-def _torch_memory() -> dict[str, TorchMemory] | None:
-    """PyTorch's memory, None when CUDA refuses to answer (for instance after a device fault)."""
-    try:
-        return torch_memory()
-    except RuntimeError:
-        return None
+    def _own_pids(self) -> tuple[int, ...]:
+        """The worker's process, then this one."""
+        info = None if self._worker is None else self._worker.info
+        return (os.getpid(),) if info is None else (info.pid, os.getpid())

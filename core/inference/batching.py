@@ -15,6 +15,10 @@ MAX_PAIR_CELLS = 2**24
 """Bound of Σ L² in a batch: the pair logits alone take 4 bytes a cell."""
 
 
+BATCH_COST = 1 / 16
+"""What a batch takes besides its tokens, as a share of the token budget: padding may not be saved at any price."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Stacked prompts: int64 tensors and `keep` bool, each (B, L); `max_distance` bounds positions."""
@@ -27,16 +31,28 @@ class Batch:
     max_distance: int
 
 
-def plan(lengths: Sequence[int], *, budget: int) -> list[list[int]]:
-    """Indices of prompts by batch, longest first; padded tokens of a batch stay within `budget` (or it holds one)."""
-    batches: list[list[int]] = []
-    width = 0
-    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        rows = len(batches[-1]) + 1 if batches else 0
-        if not batches or rows * width > budget or rows * width * width > MAX_PAIR_CELLS:
-            batches.append([])
-            width = lengths[index]
-        batches[-1].append(index)
+def plan(lengths: Sequence[int], *, budget: int, max_pairs: int = MAX_PAIR_CELLS) -> list[list[int]]:
+    """Indices of prompts by batch, longest first, with the least padding; a batch of several stays within both bounds.
+
+    budget: padded tokens; max_pairs: Σ L², padding included.
+    """
+    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
+    widths = [lengths[index] for index in order]
+    # The cheapest way to divide everything from a prompt on, found from the shortest to the longest.
+    costs = np.zeros(len(order) + 1)
+    sizes = [0] * len(order)
+    rows = np.arange(1, len(order) + 1)
+    for first in range(len(order) - 1, -1, -1):
+        width = widths[first]
+        most = min(max(1, min(budget // width, max_pairs // (width * width))), len(order) - first)
+        total = rows[:most] * width + budget * BATCH_COST + costs[first + 1 : first + 1 + most]
+        sizes[first] = most - int(total[::-1].argmin())  # of equals the larger batch
+        costs[first] = total[sizes[first] - 1]
+    batches = []
+    first = 0
+    while first < len(order):
+        batches.append(order[first : first + sizes[first]])
+        first += sizes[first]
     return batches
 
 

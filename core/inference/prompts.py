@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from core.model.tokenizer import RexTokenizer
-from core.types import Path
+from core.types import Link, Path
 
 MAX_PART = 125
 """Longest prefix or type, in tokens with its marker, that shares a hint with others (SPEC 3)."""
@@ -38,33 +38,91 @@ class Marker:
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """`[CLS] … [SEP]`: ids and the three id vectors, each (n,) int32, and where the types are."""
+    """`[CLS] … [SEP]`, shared by all prompts that ask the same.
 
-    ids: np.ndarray
-    position_ids: np.ndarray
-    prefix_ids: np.ndarray
-    type_ids: np.ndarray
+    vectors: (4, n) int32: input, position, prefix and type ids. markers: where the types are; marks: (M,) int32, the
+    same tokens as an array.
+    """
+
+    vectors: np.ndarray
     markers: tuple[Marker, ...]
+    marks: np.ndarray
+
+    @property
+    def ids(self) -> np.ndarray:
+        """(n,) int32."""
+        ids: np.ndarray = self.vectors[0]
+        return ids
+
+    @property
+    def position_ids(self) -> np.ndarray:
+        """(n,) int32."""
+        positions: np.ndarray = self.vectors[1]
+        return positions
+
+    def __len__(self) -> int:
+        return int(self.vectors.shape[1])
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One model input: (n,) int32 vectors, `offsets` (n, 2) of the text tokens (zero before `text_start`).
+    """One model input: `[CLS] hint [SEP] (class token) text [SEP]`, in parts, so that windows share what they can.
 
-    class_index: the token that classes are read at, None for extraction. The last token is [SEP].
+    text_ids (m,), text_offsets (m, 2) int32. class_id: the class token before the text, None for extraction. The
+    vectors of the whole, each (n,) int32, are put together when they are asked for.
     """
 
-    input_ids: np.ndarray
-    position_ids: np.ndarray
-    prefix_ids: np.ndarray
-    type_ids: np.ndarray
-    offsets: np.ndarray
-    text_start: int
-    class_index: int | None
-    markers: tuple[Marker, ...]
+    hint: Hint
+    text_ids: np.ndarray
+    text_offsets: np.ndarray
+    class_id: int | None
+    sep_id: int
 
     def __len__(self) -> int:
-        return len(self.input_ids)
+        return len(self.hint) + (self.class_id is not None) + len(self.text_ids) + 1
+
+    @property
+    def text_start(self) -> int:
+        """The first token behind the hint."""
+        return len(self.hint)
+
+    @property
+    def class_index(self) -> int | None:
+        """The token that classes are read at, None for extraction."""
+        return None if self.class_id is None else len(self.hint)
+
+    @property
+    def markers(self) -> tuple[Marker, ...]:
+        """The types asked."""
+        return self.hint.markers
+
+    @property
+    def input_ids(self) -> np.ndarray:
+        """(n,) int32, the last one [SEP]."""
+        lead = np.array([] if self.class_id is None else [self.class_id], np.int32)
+        return np.concatenate((self.hint.ids, lead, self.text_ids, np.array([self.sep_id], np.int32)))
+
+    @property
+    def position_ids(self) -> np.ndarray:
+        """(n,) int32; those of the text go on where the hint's end (SPEC 4.2)."""
+        first = int(self.hint.position_ids[-1]) + 1
+        rest = np.arange(first, first + len(self) - len(self.hint), dtype=np.int32)
+        return np.concatenate((self.hint.position_ids, rest))
+
+    @property
+    def prefix_ids(self) -> np.ndarray:
+        """(n,) int32, 0 outside the hint."""
+        return np.pad(self.hint.vectors[2], (0, len(self) - len(self.hint)))
+
+    @property
+    def type_ids(self) -> np.ndarray:
+        """(n,) int32, 0 outside the hint."""
+        return np.pad(self.hint.vectors[3], (0, len(self) - len(self.hint)))
+
+    @property
+    def offsets(self) -> np.ndarray:
+        """(n, 2) int32 of the text tokens, 0 elsewhere."""
+        return np.pad(self.text_offsets, ((len(self) - 1 - len(self.text_ids), 1), (0, 0)))
 
 
 class PieceEncoder:
@@ -73,6 +131,23 @@ class PieceEncoder:
     def __init__(self, tokenizer: RexTokenizer) -> None:
         self.tokenizer = tokenizer
         self.encode: Callable[[str], np.ndarray] = lru_cache(maxsize=8192)(lambda text: tokenizer.encode_text(text).ids)
+        self._shared = lru_cache(maxsize=256)(self._build)
+
+    def hints(
+        self, groups: Sequence[Group], *, max_length: int, max_groups: int, class_id: int | None
+    ) -> tuple[list[Hint], list[tuple[int, str]]]:
+        """`build_hints`, remembering what documents ask alike: the root of a schema, and classes on every level."""
+        asked = tuple(groups)
+        if class_id is not None:
+            asked = tuple(Group(tuple(map(_unscored, group.prefix)), group.types) for group in asked)
+        elif any(group.prefix for group in asked):
+            return self._build(asked, max_length, max_groups, class_id)
+        return self._shared(asked, max_length, max_groups, class_id)
+
+    def _build(
+        self, groups: tuple[Group, ...], max_length: int, max_groups: int, class_id: int | None
+    ) -> tuple[list[Hint], list[tuple[int, str]]]:
+        return build_hints(groups, self, max_length=max_length, max_groups=max_groups, class_id=class_id)
 
     def type(self, name: str) -> np.ndarray:
         """[TYPE] and the tokens of a type name."""
@@ -87,6 +162,11 @@ class PieceEncoder:
         for number, link in enumerate(path):
             parts += [self.encode(f"{',' if number else ''}{link.type}: "), [class_id]]
         return np.concatenate(parts)
+
+
+def _unscored(link: Link) -> Link:
+    """The link as a hint shows it: equal for all texts that a class was found in."""
+    return Link(link.type, 0, 0, link.text, 0.0, 0.0)
 
 
 @dataclass(slots=True)
@@ -144,35 +224,27 @@ def _joins(draft: _Draft, cost: int, max_length: int, max_groups: int) -> bool:
 
 def _finish(draft: _Draft, tokenizer: RexTokenizer) -> Hint:
     """Lay out ids, positions and isolation ids (SPEC 4.2, 4.3)."""
-    ids: list[np.ndarray] = [np.array([tokenizer.cls_id])]
-    positions: list[np.ndarray] = [np.zeros(1, int)]
-    prefixes: list[np.ndarray] = [np.zeros(1, int)]
-    types: list[np.ndarray] = [np.zeros(1, int)]
+    vectors = np.zeros((4, draft.used), np.int32)
+    ids, positions, prefixes, types = vectors
     markers: list[Marker] = []
-    length, last, asked = 1, 0, 0
+    ids[0] = tokenizer.cls_id
+    place, last = 1, 0
     for order, (number, prefix, members) in enumerate(draft.groups, 1):
-        parts = [(prefix, 1, 0)]
+        begin, size = place, len(prefix)
+        ids[place : place + size] = prefix
+        positions[place : place + size] = np.arange(1, size + 1)
+        place += size
         for name, tokens in members:
-            asked += 1
-            markers.append(Marker(number, name, length + sum(len(part[0]) for part in parts)))
-            parts.append((tokens, len(prefix) + 1, asked))
-        for tokens, first, type_id in parts:
-            count = len(tokens)
-            ids.append(tokens)
-            positions.append(np.arange(first, first + count))
-            prefixes.append(np.full(count, order))
-            types.append(np.full(count, type_id))
-            length += count
-            last = max(last, first + count - 1)
-    ids.append(np.array([tokenizer.sep_id]))
-    positions.append(np.array([last + 1]))
-    prefixes.append(np.zeros(1, int))
-    types.append(np.zeros(1, int))
-
-    def vector(pieces: list[np.ndarray]) -> np.ndarray:
-        return np.concatenate(pieces).astype(np.int32)
-
-    return Hint(vector(ids), vector(positions), vector(prefixes), vector(types), tuple(markers))
+            markers.append(Marker(number, name, place))
+            end = place + len(tokens)
+            ids[place:end] = tokens
+            positions[place:end] = np.arange(size + 1, size + 1 + len(tokens))
+            types[place:end] = len(markers)
+            place = end
+            last = max(last, size + len(tokens))
+        prefixes[begin:place] = order
+    ids[-1], positions[-1] = tokenizer.sep_id, last + 1
+    return Hint(vectors, tuple(markers), np.array([marker.index for marker in markers], np.int32))
 
 
 def assemble(
@@ -184,20 +256,4 @@ def assemble(
     class_id: int | None = None,
 ) -> Prompt:
     """`[CLS] hint [SEP] (class token) text [SEP]`; text_ids (m,), text_offsets (m, 2)."""
-    before = len(hint.ids)
-    lead = [] if class_id is None else [class_id]
-    tail = np.concatenate((lead, text_ids, [tokenizer.sep_id])).astype(np.int32)
-    first = int(hint.position_ids[-1]) + 1
-    offsets = np.zeros((before + len(tail), 2), np.int32)
-    offsets[before + len(lead) : -1] = text_offsets
-    rest = np.zeros(len(tail), np.int32)
-    return Prompt(
-        input_ids=np.concatenate((hint.ids, tail)),
-        position_ids=np.concatenate((hint.position_ids, np.arange(first, first + len(tail), dtype=np.int32))),
-        prefix_ids=np.concatenate((hint.prefix_ids, rest)),
-        type_ids=np.concatenate((hint.type_ids, rest)),
-        offsets=offsets,
-        text_start=before,
-        class_index=None if class_id is None else before,
-        markers=hint.markers,
-    )
+    return Prompt(hint, text_ids, text_offsets, class_id, tokenizer.sep_id)

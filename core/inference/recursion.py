@@ -13,7 +13,7 @@ import numpy as np
 
 from core.errors import SchemaError
 from core.inference.decoding import Fired
-from core.inference.prompts import Group, Hint, PieceEncoder, Prompt, assemble, build_hints
+from core.inference.prompts import Group, Hint, PieceEncoder, Prompt, assemble
 from core.inference.windows import split
 from core.model.tokenizer import Encoding, RexTokenizer
 from core.schemas.schema import Schema, SchemaType
@@ -51,8 +51,8 @@ def _hints(
     groups: list[Group], pieces: PieceEncoder, limits: Limits, notes: list[str], *, class_id: int | None = None
 ) -> list[Hint]:
     """Hints of a level; what fits nowhere is an error at the root and a note below (there the text decides)."""
-    hints, unasked = build_hints(
-        groups, pieces, max_length=limits.max_hint_length, max_groups=limits.max_groups, class_id=class_id
+    hints, unasked = pieces.hints(
+        groups, max_length=limits.max_hint_length, max_groups=limits.max_groups, class_id=class_id
     )
     for number, name in unasked:
         prefix = groups[number].prefix
@@ -76,23 +76,24 @@ def _prompts(
 
 def _spans(fired: Fired, prompt: Prompt, text: str, notes: list[str]) -> list[tuple[int, Link]]:
     """(marker, link) of every span; surrounding white space is trimmed on both sides, empty spans are dropped."""
-    scores = fired.probabilities.min(axis=1, initial=1.0)
-    chosen = np.arange(len(scores))
-    if len(scores) > MAX_SPANS:
-        chosen = np.sort(np.argsort(-scores, kind="stable")[:MAX_SPANS])
-        notes.append(f"一次询问得到 {len(scores)} 个候选，只保留得分最高的 {MAX_SPANS} 个：请调高阈值")
+    heads, tails, markers, chances = fired.heads, fired.tails, fired.markers, fired.probabilities
+    if len(heads) > MAX_SPANS:
+        notes.append(f"一次询问得到 {len(heads)} 个候选，只保留得分最高的 {MAX_SPANS} 个：请调高阈值")
+        best = np.sort(np.argsort(-chances.min(axis=1), kind="stable")[:MAX_SPANS])
+        heads, tails, markers, chances = heads[best], tails[best], markers[best], chances[best]
+    if not len(heads):
+        return []
+    starts = prompt.text_offsets[heads - prompt.text_start, 0].tolist()
+    ends = prompt.text_offsets[tails - prompt.text_start, 1].tolist()
     found = []
-    for index in chosen:
-        head, tail, marker = fired.heads[index], fired.tails[index], fired.markers[index]
-        probability = fired.probabilities[index]
-        start, end = int(prompt.offsets[head, 0]), int(prompt.offsets[tail, 1])
+    for start, end, marker, chance in zip(starts, ends, markers.tolist(), chances.tolist(), strict=True):
         raw = text[start:end]
-        start += len(raw) - len(raw.lstrip())
-        end = start + len(raw.strip())
-        if start < end:
-            score, confidence = float(probability.min()), round(float(probability.mean()), 4)
+        span = raw.strip()
+        if span:
+            begin = start + raw.index(span)
             name = prompt.markers[marker].type
-            found.append((int(marker), Link(name, start, end, text[start:end], score, confidence)))
+            confidence = round((chance[0] + chance[1] + chance[2]) / 3, 4)
+            found.append((marker, Link(name, begin, begin + len(span), span, min(chance), confidence)))
     return found
 
 
@@ -179,6 +180,7 @@ def _class_levels(
     windows = 1
     while parents:
         groups = [Group(prefix, tuple(child.name for child in children)) for prefix, children in parents]
+        nodes = [{child.name: child for child in children} for _, children in parents]
         hints = _hints(groups, pieces, limits, notes, class_id=class_id)
         by_hint = [_prompts(hint, text, tokenizer, limits, class_id=class_id) for hint in hints]
         windows = max([windows, *map(len, by_hint)])
@@ -187,12 +189,11 @@ def _class_levels(
         leaves: list[_Candidate] = []
         for hint, prompts in zip(hints, by_hint, strict=True):
             votes = np.stack([_class_votes(next(results)) for _ in prompts])  # (windows, types, 3)
-            for number, marker in enumerate(hint.markers):
-                prefix, children = parents[marker.group]
+            for number in np.flatnonzero((votes > threshold).all(axis=2).any(axis=0)).tolist():
+                marker = hint.markers[number]
+                prefix, _ = parents[marker.group]
                 link = _vote(votes[:, number], marker.type, token, threshold, first=multi)
-                if link is None:
-                    continue
-                child = next(one for one in children if one.name == marker.type)
+                child = nodes[marker.group][marker.type]
                 if child.children:
                     below.append(((*prefix, link), child.children))
                 else:
@@ -209,14 +210,14 @@ def _class_votes(fired: Fired) -> np.ndarray:
     return fired.classes
 
 
-def _vote(votes: np.ndarray, name: str, token: str, threshold: float, *, first: bool) -> Link | None:
+def _vote(votes: np.ndarray, name: str, token: str, threshold: float, *, first: bool) -> Link:
     """Join the windows in which a class fired: their mean, or with several labels the first (SPEC 7.3).
 
-    votes: (windows, 3) probabilities.
+    votes: (windows, 3) probabilities, of which at least one row exceeds the threshold.
     """
-    heard = votes[(votes > threshold).all(axis=1)]
-    if not len(heard):
-        return None
-    heard = heard[:1] if first else heard
-    confidence = float(np.mean([round(float(v), 4) for v in heard.mean(axis=1)]))
-    return Link(name, 0, len(token), token, float(heard.min(axis=1).mean()), confidence)
+    heard = [row for row in votes.tolist() if min(row) > threshold]
+    if first or len(heard) == 1:
+        (one, two, three) = heard[0]
+        return Link(name, 0, len(token), token, min(heard[0]), round((one + two + three) / 3, 4))
+    confidence = float(np.mean([round((one + two + three) / 3, 4) for one, two, three in heard]))
+    return Link(name, 0, len(token), token, float(np.mean([min(row) for row in heard])), confidence)

@@ -9,11 +9,14 @@ import time
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.nn import init
+from torch.overrides import TorchFunctionMode
 
 from core.errors import CheckpointError, DeviceError
 from core.model.config import RexConfig
@@ -150,9 +153,21 @@ def read_state(directory: Path, *, device: torch.device | str = "cpu") -> dict[s
     )
 
 
+class _Unfilled(TorchFunctionMode):
+    """Leaves new weights without values: all are replaced, and computing some on "meta" imports a compiler (2 s)."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        options = kwargs or {}
+        if func is init.normal_:
+            return options["tensor"]
+        return func(*args, **(options | {"device": "cpu"} if func is torch.arange else options))
+
+
 def build_model(config: RexConfig, state: dict[str, Tensor], *, dtype: torch.dtype) -> RexModel:
     """A model that holds exactly `state`; raises CheckpointError listing missing, unexpected and misshapen keys."""
-    with torch.device("meta"):
+    with torch.device("meta"), _Unfilled():
         model = RexModel(config)
     wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     state = {name: value for name, value in state.items() if name not in IGNORED_KEYS}
@@ -171,7 +186,9 @@ def build_model(config: RexConfig, state: dict[str, Tensor], *, dtype: torch.dty
     return model.requires_grad_(False).eval()
 
 
-def read_files(source: str, *, revision: str = "master", download_dir: Path = Path("data/cache/models")) -> CheckpointFiles:
+def read_files(
+    source: str, *, revision: str = "master", download_dir: Path = Path("data/cache/models")
+) -> CheckpointFiles:
     """Configuration and tokenizer of a checkpoint, fetched when needed; no weight is read."""
     directory = locate(source, revision=revision, download_dir=download_dir)
     config = RexConfig.from_file(directory / "config.json")

@@ -5,15 +5,17 @@ Parameter names equal those of the reference's state dict below `plm.` (SPEC 5.5
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.model.attention import DisentangledAttention, Relations, relations
+from core.model.attention import DisentangledAttention, ProjectionCache, Projections, sliced
+from core.model.backends import choose_backend, relate
 from core.model.config import RexConfig
+from core.model.relations import Relations
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": functional.gelu,
@@ -62,10 +64,20 @@ class Layer(nn.Module):
         self.output = ResidualOutput(config, config.intermediate_size)
         self.activation = ACTIVATIONS[config.hidden_act]
 
-    def forward(self, x: Tensor, pairs: Relations, table: Tensor) -> Tensor:
-        """x: (B, L, H); table: the rows of the relative table in use, (rows, H)."""
+    def forward(
+        self,
+        x: Tensor,
+        pairs: Relations,
+        table: Tensor | None = None,
+        positions: Projections | None = None,
+        backend: str = "eager",
+    ) -> Tensor:
+        """x: (B, L, H); table: the rows of the relative table in use, (rows, H), or `positions` made of them."""
         attend = cast(DisentangledAttention, self.attention["self"])
-        attended = self.attention["output"](attend(x, pairs, attend.position_projections(table)), x)
+        if positions is None:
+            assert table is not None
+            positions = attend.position_projections(table)
+        attended = self.attention["output"](attend(x, pairs, positions, backend), x)
         return self.output(self.activation(self.intermediate["dense"](attended)), attended)
 
 
@@ -97,6 +109,8 @@ class Encoder(nn.Module):
     def __init__(self, config: RexConfig) -> None:
         super().__init__()
         self.config = config
+        self.backend = "auto"  # or the name of one; for measuring and testing
+        self.projections = ProjectionCache()
         self.embeddings = Embeddings(config)
         parts: dict[str, nn.Module] = {
             "layer": nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers)),
@@ -115,10 +129,30 @@ class Encoder(nn.Module):
         if isinstance(module, nn.Linear | nn.Conv1d) and module.bias is not None:
             nn.init.zeros_(module.bias)
 
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, first to last."""
+        return list(cast(Iterable[Layer], self.encoder["layer"]))
+
     def relative_table(self, rows: slice) -> Tensor:
         """The (normalised) relative embeddings in use: (rows, H)."""
         table = cast(nn.Embedding, self.encoder["rel_embeddings"]).weight[rows]
         return self.encoder["LayerNorm"](table) if "LayerNorm" in self.encoder else table
+
+    def _cached_projections(self, rows: slice) -> list[Projections] | None:
+        """Of every layer, (A, rows, D) each; None while the network is trained."""
+        held = self.projections.get(
+            [cast(DisentangledAttention, layer.attention["self"]) for layer in self.layers],
+            cast(nn.Embedding, self.encoder["rel_embeddings"]).weight,
+            normal=dict(self.encoder.named_children()).get("LayerNorm"),
+        )
+        return None if held is None else [sliced(one, rows) for one in held]
+
+    def _backend(self, hidden: Tensor) -> str:
+        if self.backend != "auto":
+            return self.backend
+        trained = hidden.requires_grad or (self.training and self.config.attention_probs_dropout_prob > 0)
+        return "eager" if trained else choose_backend(hidden.device, hidden.dtype, hidden.shape[1])
 
     def forward(
         self,
@@ -128,15 +162,32 @@ class Encoder(nn.Module):
         type_ids: Tensor | None = None,
         keep: Tensor | None = None,
         max_distance: int | None = None,
+        *,
+        sequence_ids: Tensor | None = None,
+        run_start: int | None = None,
     ) -> Tensor:
-        """All of shape (B, L) (position_ids may be (1, L)), see `relations` → (B, L, H)."""
-        pairs = relations(
-            self.config, position_ids, prefix_ids=prefix_ids, type_ids=type_ids, keep=keep, max_distance=max_distance
-        )
-        table = self.relative_table(pairs.rows)
+        """All of shape (B, L) (position_ids may be (1, L)), see `relations` → (B, L, H).
+
+        run_start: the first token of the latest text of the batch, from which on all positions count up by one;
+        known, it spares the device most look-ups. sequence_ids: prompts that share a row need at least half the
+        convolution's kernel of padding between them.
+        """
         embedded = hidden = self.embeddings(input_ids)
-        for index, layer in enumerate(cast(nn.ModuleList, self.encoder["layer"])):
-            hidden = layer(hidden, pairs, table)
+        backend = self._backend(hidden)
+        pairs = relate(backend)(
+            self.config,
+            position_ids,
+            prefix_ids=prefix_ids,
+            type_ids=type_ids,
+            keep=keep,
+            max_distance=max_distance,
+            sequence_ids=sequence_ids,
+            run_start=run_start,
+        )
+        cached = self._cached_projections(pairs.rows)
+        table = self.relative_table(pairs.rows) if cached is None else None
+        for index, layer in enumerate(self.layers):
+            hidden = layer(hidden, pairs, table, None if cached is None else cached[index], backend)
             if index == 0 and "conv" in self.encoder:
                 hidden = self.encoder["conv"](embedded, hidden, keep)
         return hidden

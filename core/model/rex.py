@@ -28,6 +28,16 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1).flatten(-2)
 
 
+def widened(layer: nn.Linear, x: Tensor) -> Tensor:
+    """The layer on x (B, L, H) of half precision without rounding its float32 sums back; else simply the layer."""
+    if x.dtype not in (torch.float16, torch.bfloat16) or layer.weight.requires_grad or torch.is_autocast_enabled():
+        return layer(x)
+    if x.device.type == "cuda":
+        product = torch.mm(x.flatten(0, -2), layer.weight.t(), out_dtype=torch.float32)
+        return product.unflatten(0, x.shape[:-1]) + layer.bias.float()
+    return nn.functional.linear(x.float(), layer.weight.float(), layer.bias.float())
+
+
 class RexModel(nn.Module):
     """Prompts → one logit for every ordered pair of tokens; a link has fired where its logit is above 0."""
 
@@ -47,14 +57,26 @@ class RexModel(nn.Module):
         type_ids: Tensor | None = None,
         keep: Tensor | None = None,
         max_distance: int | None = None,
+        *,
+        sequence_ids: Tensor | None = None,
+        run_start: int | None = None,
     ) -> Tensor:
         """All of shape (B, L) → logits (B, L, L) float32; rows and columns of padding carry no meaning."""
-        hidden = self.plm(input_ids, position_ids, prefix_ids, type_ids, keep, max_distance)
+        hidden = self.plm(
+            input_ids,
+            position_ids,
+            prefix_ids,
+            type_ids,
+            keep,
+            max_distance,
+            sequence_ids=sequence_ids,
+            run_start=run_start,
+        )
         return self.links(hidden, position_ids)
 
     def links(self, hidden: Tensor, position_ids: Tensor) -> Tensor:
         """Hidden states (B, L, H) → logits (B, L, L) float32, unscaled (SPEC 5.4)."""
-        query, key = self.ffnq(hidden), self.ffnk(hidden)
+        query, key = widened(self.ffnq, hidden), widened(self.ffnk, hidden)
         with torch.autocast(hidden.device.type, enabled=False):
             cos, sin = self.rotary_emb(position_ids)
             return rotate(query, cos, sin) @ rotate(key, cos, sin).transpose(-1, -2)

@@ -10,6 +10,7 @@ import numpy as np
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
 from core.errors import CheckpointError
+from core.model.characters import Characters
 from core.model.config import MARKERS
 
 
@@ -36,6 +37,7 @@ class RexTokenizer:
         self._plain = Tokenizer.from_str(tokenizer.to_str())
         self._marked.encode_special_tokens = False
         self._plain.encode_special_tokens = True
+        self._characters = Characters(self._plain)
         self.cls_id, self.sep_id, self.pad_id = (self._id(token) for token in ("[CLS]", "[SEP]", "[PAD]"))
         self.prefix_id, self.type_id, self.classify_id, self.multiclassify_id = (self._id(m) for m in MARKERS)
 
@@ -71,12 +73,10 @@ class RexTokenizer:
 
     def encode_text(self, text: str, *, markers: bool = False) -> Encoding:
         """Encode user text; markers in it are ordinary characters unless `markers` is set."""
-        tokenizer = self._marked if markers else self._plain
-        return _encoding(tokenizer.encode(text, add_special_tokens=False))
-
-    def encode_texts(self, texts: list[str]) -> list[Encoding]:
-        """Encode many user texts at once, on all cores."""
-        return [_encoding(one) for one in self._plain.encode_batch(texts, add_special_tokens=False)]
+        if markers:
+            return _encoding(self._marked.encode(text, add_special_tokens=False))
+        found = self._characters.encode(text)
+        return Encoding(*found) if found else _encoding(self._plain.encode(text, add_special_tokens=False))
 
 
 def _encoding(one: object) -> Encoding:

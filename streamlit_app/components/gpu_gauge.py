@@ -21,6 +21,7 @@ COLOURS = {
     "torch_allocated": "#1f5fae",
     "process": "#1f5fae",
     "rest": "#b5485d",
+    "budget_left": "rgba(138,151,166,.22)",
     "free": "rgba(138,151,166,.22)",
 }
 

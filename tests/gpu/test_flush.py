@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import sys
-import threading
 
 import pytest
 
@@ -18,19 +17,10 @@ class Knot:
         self.itself = self
 
 
-def test_a_flush_waits_for_the_running_batch():
-    lock = threading.Lock()
-    lock.acquire()
-    threading.Timer(0.2, lock.release).start()
-    report = flush(lock)
-    assert report.waited_s >= 0.15 and report.duration_s >= 0
-    assert not lock.locked()
-
-
 def test_a_flush_collects_garbage_and_reports_host_memory():
     gc.collect()
     Knot()
-    report = flush(threading.Lock())
+    report = flush()
     assert report.objects >= 1
     assert report.before.rss_bytes > 0 and report.after.rss_bytes > 0
     assert not report.on_gpu and report.freed_reserved_bytes is None and report.freed_card_bytes is None
@@ -42,17 +32,9 @@ def test_freed_heap_goes_back_to_the_machine():
     blocks = [bytes(bytearray(2000)) for _ in range(50_000)]
     kept = blocks[::1000]
     del blocks
-    report = flush(threading.Lock())
+    report = flush()
     assert report.trimmed and report.freed_rss_bytes > -(1024**2)
     assert len(kept) == 50
-
-
-def test_a_flush_that_fails_leaves_the_lock_free(monkeypatch):
-    lock = threading.Lock()
-    monkeypatch.setattr(gc, "collect", lambda: (_ for _ in ()).throw(MemoryError("内存不足")))
-    with pytest.raises(MemoryError):
-        flush(lock)
-    assert not lock.locked()
 
 
 def test_differences_are_before_minus_after():

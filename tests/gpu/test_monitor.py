@@ -6,11 +6,13 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from core.gpu.monitor import NO_CARD, GpuMonitor
 from core.gpu.nvml import LIBRARY_MISSING, NvmlDriver, NvmlFailure
+from core.gpu.records import TorchMemory
 
 
 def test_a_snapshot_holds_the_cards_and_the_host(scripted):
@@ -102,6 +104,27 @@ def test_marks_are_kept_in_order():
     assert [(event.kind, event.text) for event in monitor.events()] == [("model", "已加载"), ("flush", "")]
 
 
+def test_what_the_process_of_the_model_holds_counts_as_ours(scripted):
+    gib = 1024**3
+    torch = TorchMemory(0, gib, 2 * gib, gib, 2 * gib, 0, 0, 0)
+    worker = SimpleNamespace(info=None, cards=lambda: {})
+    listed = [SimpleNamespace(pid=4_000_001, usedGpuMemory=15 * gib), SimpleNamespace(pid=77, usedGpuMemory=3 * gib)]
+    monitor = GpuMonitor(backend=scripted(nvmlDeviceGetComputeRunningProcesses=listed))
+    monitor.follow(worker)
+    (card,) = monitor.sample().cards
+    assert (card.own_source, card.own_bytes, card.torch) == ("none", 0, None)
+
+    worker.info, worker.cards = SimpleNamespace(pid=77), lambda: {"abc-card-0": torch}
+    (card,) = monitor.sample().cards
+    assert (card.own_source, card.own_bytes, card.torch) == ("pid", 3 * gib, torch)
+    assert [process.pid for process in card.processes if process.own] == [77]
+
+    worker.cards = lambda: None  # a fault: CUDA does not say
+    (card,) = monitor.sample().cards
+    assert card.torch is None and card.own_bytes == 3 * gib
+    monitor.close()
+
+
 def test_the_monitor_neither_imports_torch_nor_starts_cuda():
     script = "import sys; from core.gpu.monitor import GpuMonitor; GpuMonitor().sample(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
@@ -124,7 +147,7 @@ def test_a_real_card_is_read_and_a_flush_gives_the_cache_back():
     cached = next(card for card in monitor.sample().cards if card.torch)
     assert cached.torch.allocated_bytes < held.torch.allocated_bytes
     assert cached.torch.reserved_bytes == held.torch.reserved_bytes
-    report = flush(threading.Lock())
+    report = flush()
     assert report.on_gpu and report.freed_reserved_bytes >= 512 * 1024**2
     assert report.freed_card_bytes >= 500 * 1024**2
     after = next(card for card in monitor.sample().cards if card.torch)

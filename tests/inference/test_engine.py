@@ -7,15 +7,19 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.config import EMBEDDED_MODEL
-from core.errors import Cancelled, InputError, SchemaError
-from core.inference.engine import ACTIVE_DOCUMENTS, Engine, Item
+from core.errors import BusyError, Cancelled, GpuMemoryError, InputError, SchemaError
+from core.inference.engine import COHORT_BATCHES, COHORTS, Engine, Item
+from core.inference.owner import LocalOwner, hold
+from core.inference.packing import Packed, Raw
 from core.inference.recursion import MAX_SPANS, Limits
-from core.model.checkpoint import Checkpoint, load_checkpoint
+from core.inference.scheduler import Scheduler
+from core.model.checkpoint import Checkpoint, load_checkpoint, read_files
 from core.schemas.schema import parse_schema
 from core.tasks import TASKS, schema_for
 from core.types import AnnotatedDocument, Annotation, Document
@@ -150,7 +154,7 @@ def _key(path: Any) -> tuple[tuple[str, int, int], ...]:
 
 
 def test_documents_that_fail_at_once_never_hide_those_behind_them(tiny: Engine) -> None:
-    blanks = ACTIVE_DOCUMENTS["cpu"] + 8
+    blanks = 200
     items = [_item("ner", " ", NER, id=f"b{number}") for number in range(blanks)] + [_item("ner", SENTENCE, NER)]
     results = _run(tiny, items)
     assert len(results) == blanks + 1
@@ -179,21 +183,29 @@ def test_one_bad_document_gets_a_message_and_the_others_go_on(tiny: Engine) -> N
     assert all(not result.annotations for result in results[1:5])
 
 
-def test_cancelling_stops_between_batches_and_keeps_what_was_yielded(tiny: Engine) -> None:
-    asked = 0
+def test_cancelling_stops_soon_and_keeps_what_was_yielded(tiny: Engine) -> None:
+    found: list[Any] = []
+    drawn = 0
 
-    def cancelled() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked > 2
+    def endless() -> Iterator[Item]:
+        nonlocal drawn
+        while True:
+            drawn += 1
+            yield _item("ner", SENTENCE, NER)
 
-    items = (_item("ner", SENTENCE, NER) for _ in range(200))
-    found = []
     with pytest.raises(Cancelled):
-        for pair in tiny.annotate(items, cancelled=cancelled):
+        for pair in tiny.annotate(endless(), cancelled=lambda: len(found) >= 3):
             found.append(pair)
-    assert asked == 3
-    assert 0 < len(found) < 200
+    # What one cohort had ready is still given; nothing new is begun for long.
+    assert 3 <= len(found) < drawn <= (COHORTS + 1) * COHORT_BATCHES * tiny.batch_tokens // len(SENTENCE)
+    assert tiny.scheduler.waiting_tokens == 0
+
+
+def test_leaving_early_takes_the_rest_out_of_the_queue(tiny: Engine) -> None:
+    results = tiny.annotate(_item("ner", SENTENCE, NER) for _ in range(10_000))
+    assert not next(results)[1].error
+    results.close()  # type: ignore[attr-defined]
+    assert tiny.scheduler.waiting_tokens == 0
 
 
 def test_two_threads_at_once_get_their_own_right_answers(tiny: Engine) -> None:
@@ -265,3 +277,66 @@ def test_a_bounded_flood_of_candidates_is_said_in_a_note(tiny: Engine) -> None:
 
 def test_no_documents_give_no_results(tiny: Engine) -> None:
     assert _run(tiny, []) == []
+
+
+def test_a_document_too_large_for_the_memory_gets_its_error_and_the_others_their_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = Engine(load_checkpoint(str(TINY), device="cpu"))
+    owner = engine.scheduler.owner
+    assert isinstance(owner, LocalOwner)
+    begin, end = owner.start, owner.finish
+    lengths: list[Any] = []
+
+    def start(packed: Packed) -> None:
+        lengths.append(packed.lengths)
+        begin(packed)
+
+    def finish() -> Raw:
+        raw, too_long = end(), np.flatnonzero(lengths[-1] > 150)
+        if len(too_long):
+            raise GpuMemoryError("显存不足：一个窗口也放不下", row=int(too_long[0]))
+        return raw
+
+    monkeypatch.setattr(owner, "start", start)
+    monkeypatch.setattr(owner, "finish", finish)
+    texts = [SENTENCE, SENTENCE * 5, SENTENCE * 2, SENTENCE * 6, SENTENCE]
+    results = _run(engine, [_item("ner", text, NER) for text in texts])
+    assert [result.error for result in results] == ["", "显存不足：一个窗口也放不下"] * 2 + [""]
+    assert _spans(results[0]) == _spans(results[4]) != set()
+    assert _spans(results[2])
+
+
+def test_urgent_work_is_refused_while_too_much_of_it_waits_and_answered_afterwards(tiny: Engine) -> None:
+    checkpoint = tiny.checkpoint
+    assert isinstance(checkpoint, Checkpoint)
+    owner = LocalOwner(hold(checkpoint))
+    scheduler = Scheduler(owner, pad_id=checkpoint.tokenizer.pad_id, batch_tokens=1024, queue_tokens=1)
+    engine = Engine(checkpoint, scheduler=scheduler)
+    resting, over = threading.Event(), threading.Event()
+
+    def rest() -> None:
+        resting.set()
+        over.wait(60)
+
+    found: list[AnnotatedDocument] = []
+    pause = threading.Thread(target=scheduler.between, args=(rest,))
+    first = threading.Thread(target=lambda: found.extend(_run(engine, [_item("re", SENTENCE, RE)], urgent=True)))
+    pause.start()
+    assert resting.wait(60)
+    first.start()
+    while not scheduler.waiting_tokens:
+        first.join(0.01)
+    with pytest.raises(BusyError, match="正忙"):
+        _run(engine, [_item("ner", SENTENCE, NER)], urgent=True)
+    over.set()
+    first.join(60)
+    pause.join(60)
+    assert found[0].annotations and found[0].annotations[0].children  # two levels, the second was let in
+    assert not _run(engine, [_item("ner", SENTENCE, NER)], urgent=True)[0].error
+    engine.close()
+
+
+def test_an_engine_for_files_alone_needs_somebody_who_holds_the_weights() -> None:
+    with pytest.raises(ValueError, match="scheduler"):
+        Engine(read_files(str(TINY)))

@@ -132,3 +132,42 @@ def test_a_marker_written_in_a_span_a_type_or_the_text_stays_text(pieces: PieceE
     specials = {tokenizer.cls_id: 1, tokenizer.sep_id: 2, tokenizer.prefix_id: 1, tokenizer.type_id: 1}
     specials |= {tokenizer.classify_id: 0, tokenizer.multiclassify_id: 0}
     assert {special: ids.count(special) for special in specials} == specials
+
+
+def test_hints_that_documents_share_are_built_once_and_are_those_built_anew(pieces: PieceEncoder) -> None:
+    classify = pieces.tokenizer.classify_id
+    limits = {"max_length": 64, "max_groups": 0}
+
+    def asked(score: float, *, marker: str) -> list[Group]:
+        return [Group((Link("体育", 0, len(marker), marker, score, score),), ("足球", "篮球"))]
+
+    root = [Group((), ("人物", "地点"))]
+    below = asked(0.9, marker="张伟")
+    for groups, other, class_id, shared in (
+        (root, list(root), None, True),
+        (root, list(root), classify, True),
+        (asked(0.9, marker="[CLASSIFY]"), asked(0.4, marker="[CLASSIFY]"), classify, True),
+        (below, asked(0.9, marker="张伟"), None, False),
+    ):
+        (first,), _ = pieces.hints(groups, class_id=class_id, **limits)
+        (second,), _ = pieces.hints(other, class_id=class_id, **limits)
+        (anew,), _ = build_hints(other, pieces, class_id=class_id, **limits)
+        assert (first is second) == shared
+        np.testing.assert_array_equal(second.vectors, anew.vectors)
+        assert second.markers == anew.markers
+    # Other limits, other hints.
+    assert len(pieces.hints(root, max_length=8, max_groups=0, class_id=None)[0]) == 2
+
+
+def test_parts_of_a_prompt_come_together_to_vectors_of_one_length(pieces: PieceEncoder) -> None:
+    text = pieces.tokenizer.encode_text("张伟住上海")
+    for class_id in (None, pieces.tokenizer.classify_id):
+        (hint,), _ = build_hints([Group((), ("人物", "地点"))], pieces, class_id=class_id)
+        prompt = assemble(hint, text.ids, text.offsets, pieces.tokenizer, class_id=class_id)
+        vectors = (prompt.input_ids, prompt.position_ids, prompt.prefix_ids, prompt.type_ids)
+        assert {len(one) for one in (*vectors, prompt.offsets)} == {len(prompt)}
+        assert {str(one.dtype) for one in (*vectors, prompt.offsets)} == {"int32"}
+        first = prompt.text_start + (class_id is not None)
+        assert prompt.offsets[first:-1].tolist() == text.offsets.tolist()
+        assert not prompt.offsets[:first].any()
+        assert not prompt.offsets[-1].any()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import Counter
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import SchemaError
-from core.inference.batching import MAX_PAIR_CELLS, plan
+from core.inference.batching import BATCH_COST, MAX_PAIR_CELLS, plan
 from core.inference.windows import split
 
 
@@ -43,6 +45,30 @@ def test_every_prompt_is_in_exactly_one_batch_within_the_budget(lengths: list[in
         width = max(lengths[index] for index in batch)
         assert len(batch) == 1 or len(batch) * width <= budget
         assert len(batch) == 1 or len(batch) * width * width <= MAX_PAIR_CELLS
+
+
+def _cheapest(widths: list[int], budget: int) -> float:
+    """The least padded tokens, batches charged for, of any division of sorted lengths, tried one by one."""
+    best = math.inf
+    for cuts in itertools.product((False, True), repeat=len(widths) - 1):
+        edges = [0, *(place + 1 for place, cut in enumerate(cuts) if cut), len(widths)]
+        parts = [widths[start:stop] for start, stop in itertools.pairwise(edges)]
+        if all(len(part) == 1 or len(part) * part[0] <= budget for part in parts):
+            best = min(best, sum(len(part) * part[0] + budget * BATCH_COST for part in parts))
+    return best
+
+
+@settings(deadline=None, max_examples=60)
+@given(lengths=st.lists(st.integers(1, 400), min_size=1, max_size=8), budget=st.integers(64, 3000))
+def test_no_division_into_batches_has_less_padding(lengths: list[int], budget: int) -> None:
+    batches = plan(lengths, budget=budget)
+    found = sum(len(batch) * max(lengths[one] for one in batch) + budget * BATCH_COST for batch in batches)
+    assert found == pytest.approx(_cheapest(sorted(lengths, reverse=True), budget))
+
+
+def test_a_short_prompt_does_not_ride_with_long_ones_when_a_batch_is_cheap() -> None:
+    assert plan([500, 500, 20, 20], budget=2000) == [[0, 1], [2, 3]]
+    assert plan([500, 500, 490, 20], budget=2000) == [[0, 1, 2], [3]]
 
 
 def test_pair_cells_bound_a_batch_that_the_token_budget_would_allow() -> None:

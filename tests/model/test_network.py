@@ -12,9 +12,11 @@ from torch import Tensor
 
 from core.inference.batching import stack
 from core.inference.prompts import Group, PieceEncoder, Prompt, assemble, build_hints
-from core.model.attention import DisentangledAttention, bucket, look_up, relations
+from core.model.attention import DisentangledAttention
+from core.model.backends.eager import look_up
 from core.model.checkpoint import Checkpoint, build_model, load_checkpoint
 from core.model.config import RexConfig
+from core.model.relations import bucket, relations
 from core.model.rex import RexModel, RotaryEmbedding
 
 TINY = Path(__file__).parents[1] / "fixtures" / "tiny"

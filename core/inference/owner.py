@@ -1,0 +1,248 @@
+"""Who holds the network: the one interface behind which it lives in this process or in one of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from core.config import Settings
+from core.errors import DeviceError, GpuMemoryError
+from core.gpu.flush import FlushReport, MemoryReading, flush, read_memory
+from core.gpu.profiles import Profile
+from core.gpu.records import TorchMemory
+from core.gpu.tenant import Tenant, TenantStatus, move_in
+from core.gpu.torch_view import torch_memory
+from core.inference.forward import run as forward
+from core.inference.packing import Packed, Raw
+from core.model.checkpoint import Checkpoint, load_weights, read_files, resolve_device
+
+THREAD, PROCESS = "thread", "process"
+Record = Callable[[str, str], None]
+"""Takes the kind of an event (load, trim, oom, shrink, flush, restart, unload) and a sentence for the screen."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerInfo:
+    """A loaded network: `worker` is thread or process, `pid` the process that holds it.
+
+    `threads`: of one pass on the CPU; `load_s`: seconds.
+    """
+
+    worker: str
+    pid: int
+    profile: Profile
+    device: str
+    dtype: str
+    parameters: int
+    threads: int
+    load_s: float
+
+
+class DeviceOwner(Protocol):
+    """Holds the network; one thread at a time calls it, except for `info`, `loaded` and `cards`."""
+
+    @property
+    def info(self) -> OwnerInfo | None:
+        """What is or was loaded last; None before the first load."""
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the network is in memory."""
+
+    def load(self) -> OwnerInfo:
+        """Load the network unless it is loaded."""
+
+    def unload(self) -> None:
+        """Let the network go; the next batch loads it again."""
+
+    def start(self, packed: Packed) -> None:
+        """Begin a batch; never raises. `finish` must follow before anything else."""
+
+    def finish(self) -> Raw:
+        """Wait for the batch that was begun; raises what it met."""
+
+    def run(self, packed: Packed) -> Raw:
+        """Begin a batch and wait for it."""
+
+    def memory(self) -> MemoryReading:
+        """What the process of the network holds now."""
+
+    def cards(self) -> dict[str, TorchMemory] | None:
+        """PyTorch's memory by card as last heard, without waiting; None when CUDA refuses to say."""
+
+    def flush(self) -> FlushReport:
+        """Give cached memory back."""
+
+    def trim(self) -> None:
+        """Give cached memory back in a pause."""
+
+    def status(self) -> TenantStatus | None:
+        """Card, profile and budget as last heard, without waiting; None while the network is not loaded."""
+
+    def close(self) -> None:
+        """Let everything go, for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A network and the tenancy that bounds its memory."""
+
+    checkpoint: Checkpoint
+    tenant: Tenant
+
+
+Load = Callable[[Record], Held]
+
+
+def silent(kind: str, text: str) -> None:
+    """The record of those who tell nobody."""
+
+
+def hold(checkpoint: Checkpoint) -> Load:
+    """Use a checkpoint that is loaded already."""
+
+    def load(record: Record) -> Held:
+        settings = Settings(device=str(checkpoint.device), dtype=str(checkpoint.dtype).removeprefix("torch."))
+        return Held(checkpoint, move_in(settings, checkpoint.device, record=record))
+
+    return load
+
+
+def from_settings(settings: Settings) -> Load:
+    """Load what the settings name, inside the memory budget, and measure what batches cost."""
+
+    def load(record: Record) -> Held:
+        device = resolve_device(settings.device)
+        files = read_files(settings.model, revision=settings.model_revision, download_dir=settings.download_dir)
+        tenant = move_in(settings, device, record=record)
+        profile = tenant.profile
+        try:
+            checkpoint = tenant.governor.load(
+                lambda: load_weights(files, device=str(device), dtype=profile.dtype, threads=profile.cpu_threads)
+            )
+        except GpuMemoryError as error:  # whose `row` would blame a prompt
+            raise DeviceError(str(error)) from error
+        tenant.governor.calibrate(
+            lambda rows, width: forward(checkpoint.model, blank(rows, width), device), widest=profile.max_length
+        )
+        return Held(checkpoint, tenant)
+
+    return load
+
+
+def blank(rows: int, width: int) -> Packed:
+    """A batch of that size that asks nothing, to measure with."""
+    ids = np.zeros((4, rows, width), np.int16)
+    ids[1] = np.arange(width)
+    return Packed(
+        ids=ids,
+        lengths=np.full(rows, width, np.int32),
+        text_starts=np.ones(rows, np.int32),
+        class_indices=np.full(rows, -1, np.int32),
+        marks=np.stack((np.arange(rows), np.zeros(rows)), axis=1).astype(np.int32),
+        bars=np.full(rows, np.inf, np.float32),
+        max_distance=width - 1,
+    )
+
+
+class LocalOwner:
+    """The network in this process, loaded on first use."""
+
+    def __init__(self, load: Load, *, record: Record = silent) -> None:
+        self._load, self._record = load, record
+        self._held: Held | None = None
+        self._packed: Packed | None = None
+        self._info: OwnerInfo | None = None
+
+    @property
+    def info(self) -> OwnerInfo | None:
+        """What is or was loaded last; None before the first load."""
+        return self._info
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the network is in memory."""
+        return self._held is not None
+
+    def load(self) -> OwnerInfo:
+        """Load the network unless it is loaded."""
+        return self._hold()[1]
+
+    def unload(self) -> None:
+        """Let the network go; the next batch loads it again."""
+        if self._held is not None:
+            name = self._held.checkpoint.name
+            self._held = None
+            flush()
+            self._record("unload", f"已卸载 {name}")
+
+    def start(self, packed: Packed) -> None:
+        """Keep the batch for `finish`: this process has nobody to hand it to."""
+        self._packed = packed
+
+    def finish(self) -> Raw:
+        """Run the batch that was begun."""
+        packed, self._packed = self._packed, None
+        if packed is None:
+            raise ValueError("no batch was begun")
+        held = self._hold()[0]
+        network, device = held.checkpoint.model, held.checkpoint.device
+        raw: Raw = held.tenant.governor.run(packed, lambda part: forward(network, part, device))
+        return raw
+
+    def run(self, packed: Packed) -> Raw:
+        """Run a batch."""
+        self.start(packed)
+        return self.finish()
+
+    def memory(self) -> MemoryReading:
+        """What this process holds now."""
+        return read_memory()
+
+    def cards(self) -> dict[str, TorchMemory] | None:
+        """PyTorch's memory by card; None when CUDA refuses to say, for instance after a fault."""
+        try:
+            return torch_memory()
+        except RuntimeError:
+            return None
+
+    def flush(self) -> FlushReport:
+        """Give cached memory back."""
+        return flush()
+
+    def trim(self) -> None:
+        """Give cached memory back in a pause."""
+        if self._held is not None:
+            self._held.tenant.governor.trim()
+
+    def status(self) -> TenantStatus | None:
+        """Card, profile and budget now; None while the network is not loaded."""
+        held = self._held
+        return None if held is None else held.tenant.status()
+
+    def close(self) -> None:
+        """Let the network go."""
+        self._held = None
+
+    def _hold(self) -> tuple[Held, OwnerInfo]:
+        if self._held is None or self._info is None:
+            held = self._load(self._record)
+            checkpoint = held.checkpoint
+            self._info = OwnerInfo(
+                worker=THREAD,
+                pid=os.getpid(),
+                profile=held.tenant.profile,
+                device=str(checkpoint.device),
+                dtype=str(checkpoint.dtype).removeprefix("torch."),
+                parameters=checkpoint.parameters,
+                threads=torch.get_num_threads(),
+                load_s=checkpoint.load_s,
+            )
+            self._held = held
+            self._record("model", f"已加载 {checkpoint.name}（{self._info.device}，{self._info.dtype}）")
+        return self._held, self._info

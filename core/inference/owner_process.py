@@ -1,0 +1,238 @@
+"""The network in a process of its own: the screens stay responsive, unloading gives all GPU memory back, and a CUDA
+fault ends that process instead of this one.
+
+The process is started from a command line, never by forking or by importing `__main__` again: under Streamlit and
+pytest that is another program. It talks over one socket and ends when that closes, so it cannot outlive its parent.
+"""
+
+from __future__ import annotations
+
+import pickle
+import socket
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from typing import IO, Any
+
+from core.config import ROOT, Settings
+from core.errors import WorkerError
+from core.gpu.flush import FlushReport, MemoryReading
+from core.gpu.records import TorchMemory
+from core.gpu.tenant import TenantStatus
+from core.inference.owner import PROCESS, OwnerInfo, Record, silent
+from core.inference.packing import Packed, Raw
+from core.inference.worker import Reply, Report
+
+STOP_S = 5.0
+STDERR_SHOWN = 600
+
+
+class WorkerGone(Exception):
+    """The process ended or lost its card."""
+
+
+class ProcessOwner:
+    """Starts the process on first use, again when it dies, and ends it on unload."""
+
+    def __init__(self, settings: Settings, *, record: Record = silent) -> None:
+        self._settings, self._record = settings, record
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+        self._stderr: IO[bytes] | None = None
+        self._packed: Packed | None = None
+        self._sent = False
+        self._info: OwnerInfo | None = None
+        self._report = Report({}, None)
+        self._closed = False
+
+    @property
+    def info(self) -> OwnerInfo | None:
+        """What is or was loaded last; None before the first load."""
+        return self._info
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the process is there with its network."""
+        process = self._process
+        return process is not None and process.poll() is None
+
+    def load(self) -> OwnerInfo:
+        """Start the process unless it runs; it loads the network."""
+        if not self.loaded or self._info is None:
+            if self._process is not None:
+                self._record("restart", f"推理进程意外退出，重新启动：{self._last_words()}")
+            self._stop()
+            try:
+                self._begin()
+            except WorkerGone as gone:
+                self._stop()
+                raise WorkerError(f"推理进程没有启动：{gone}。可设 REX_WORKER=thread 改在本进程中运行") from gone
+            except BaseException:
+                self._stop()
+                raise
+        assert self._info is not None
+        return self._info
+
+    def unload(self) -> None:
+        """End the process: all its memory goes back to the machine and to the card."""
+        if self._process is not None:
+            self._stop()
+            self._record("unload", "已卸载模型，推理进程已结束")
+
+    def start(self, packed: Packed) -> None:
+        """Send the batch; what goes wrong is dealt with by `finish`."""
+        self._packed, self._sent = packed, False
+        if self.loaded:
+            try:
+                self._send("run", packed)
+                self._sent = True
+            except WorkerGone:
+                return
+
+    def finish(self) -> Raw:
+        """The answer; when the process is lost, a new one gets the batch once more."""
+        packed, self._packed = self._packed, None
+        if packed is None:
+            raise ValueError("no batch was begun")
+        try:
+            return self._answer(packed)
+        except WorkerGone as gone:
+            if self._closed:
+                raise WorkerError("推理进程已关闭") from gone
+            self._record("restart", f"推理进程意外退出，重新启动：{gone}")
+        self._stop()
+        try:
+            return self._answer(packed)
+        except WorkerGone as gone:
+            self._stop()
+            raise WorkerError(
+                f"推理进程在处理同一批文字时连续两次退出：{gone}。"
+                "请减小 REX_BATCH_TOKENS，或查看显卡状态（nvidia-smi、dmesg）"
+            ) from gone
+
+    def run(self, packed: Packed) -> Raw:
+        """Send a batch and wait for its answer."""
+        self.start(packed)
+        return self.finish()
+
+    def memory(self) -> MemoryReading:
+        """What the process holds now; nothing while there is none."""
+        reading: MemoryReading = self._ask("memory") if self.loaded else MemoryReading(rss_bytes=0)
+        return reading
+
+    def cards(self) -> dict[str, TorchMemory] | None:
+        """PyTorch's memory by card as the process last told it, at most a second old while it works."""
+        return self._report.cards if self.loaded else {}
+
+    def status(self) -> TenantStatus | None:
+        """Card, profile and budget as the process last told them; None while there is none."""
+        return self._report.status if self.loaded else None
+
+    def flush(self) -> FlushReport:
+        """Give the process's cached memory back."""
+        if self.loaded:
+            report: FlushReport = self._ask("flush")
+            return report
+        nothing = MemoryReading(rss_bytes=0)
+        return FlushReport(nothing, nothing, waited_s=0.0, duration_s=0.0, objects=0, trimmed=True, on_gpu=False)
+
+    def trim(self) -> None:
+        """Give the process's cached memory back in a pause."""
+        if self.loaded:
+            self._ask("trim")
+
+    def close(self) -> None:
+        """End the process, for good."""
+        self._closed = True
+        self._stop()
+
+    def _answer(self, packed: Packed) -> Raw:
+        self.load()
+        if not self._sent:
+            self._send("run", packed)
+        self._sent = False
+        raw: Raw = self._receive()
+        return raw
+
+    def _ask(self, verb: str) -> Any:
+        try:
+            self._send(verb)
+            return self._receive()
+        except WorkerGone as gone:
+            self._stop()
+            raise WorkerError(f"推理进程意外退出：{gone}。下一次分析会重新启动它") from gone
+
+    def _begin(self) -> None:
+        if self._closed:
+            raise WorkerGone("程序正在关闭")
+        ours, theirs = socket.socketpair()
+        code = (
+            f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
+            f"from core.inference.worker import main; main({theirs.fileno()})"
+        )
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", code],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._stderr,
+                pass_fds=(theirs.fileno(),),
+            )
+        self._connection = Connection(ours.detach())
+        self._send("begin", self._settings)
+        self._info = replace(self._receive(), worker=PROCESS, pid=self._process.pid)
+
+    def _send(self, verb: str, value: Any = None) -> None:
+        if self._connection is None:
+            raise WorkerGone("没有推理进程")
+        try:
+            self._connection.send_bytes(pickle.dumps((verb, value), protocol=5))
+        except OSError as error:
+            raise WorkerGone(self._last_words()) from error
+
+    def _receive(self) -> Any:
+        if self._connection is None:
+            raise WorkerGone("没有推理进程")
+        try:
+            reply: Reply = pickle.loads(self._connection.recv_bytes())
+        except (EOFError, OSError) as error:
+            raise WorkerGone(self._last_words()) from error
+        for kind, text in reply.events:
+            self._record(kind, text)
+        self._report = reply.report or self._report
+        if reply.fault:
+            raise WorkerGone(str(reply.error))
+        if reply.error is not None:
+            raise reply.error
+        return reply.value
+
+    def _last_words(self) -> str:
+        """How the process ended, with the last lines that it wrote."""
+        if self._process is None or self._stderr is None:
+            return "已关闭"
+        try:
+            code = self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            return "没有回应"
+        self._stderr.seek(0)
+        written = self._stderr.read().decode("utf-8", "replace").strip()[-STDERR_SHOWN:]
+        return f"退出码 {code}" + (f"，最后的输出：{written}" if written else "")
+
+    def _stop(self) -> None:
+        process, self._process = self._process, None
+        connection, self._connection = self._connection, None
+        stderr, self._stderr = self._stderr, None
+        self._sent = False
+        if connection is not None:
+            connection.close()  # the process ends when it reads the end of the socket
+        if process is not None:
+            try:
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if stderr is not None:
+            stderr.close()

@@ -1,0 +1,285 @@
+"""Many callers, one device: a thread that forms batches of everything that waits and hands them to the owner.
+
+While the device works on one batch the thread prepares the next; an urgent request that comes meanwhile goes first,
+so that it waits for the batch in flight and for nothing else.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from core.errors import BusyError, Cancelled, GpuMemoryError
+from core.inference.batching import MAX_PAIR_CELLS
+from core.inference.owner import DeviceOwner, Record
+from core.inference.packing import Packed, Raw, pack, unpack
+from core.inference.prompts import Prompt
+from core.inference.queueing import Piece, Ticket, WaitingRoom
+
+Result = TypeVar("Result")
+POLL_S = 0.1
+"""How often one who waits for room in the queue looks whether it was cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Prompts of some tickets, packed."""
+
+    pieces: list[Piece]
+    urgent: bool
+    packed: Packed
+
+    @property
+    def tickets(self) -> list[Ticket]:
+        """Whose prompts these are, each once."""
+        return _tickets(self.pieces)
+
+
+def _tickets(pieces: Sequence[Piece]) -> list[Ticket]:
+    return list({id(piece.ticket): piece.ticket for piece in pieces}.values())
+
+
+@dataclass(slots=True)
+class Chore:
+    """Something done once in every pause of at least `after_s` seconds; 0: never."""
+
+    after_s: float
+    action: Callable[[], None]
+    done: bool = True
+
+
+class Scheduler:
+    """The only user of a device owner; safe to share between threads. Its thread starts with the first request."""
+
+    def __init__(
+        self,
+        owner: DeviceOwner,
+        *,
+        pad_id: int,
+        batch_tokens: int,
+        max_pairs: int = MAX_PAIR_CELLS,
+        queue_tokens: int = 2_000_000,
+        trim_after_s: float = 0.0,
+        unload_after_s: float = 0.0,
+        record: Record = lambda kind, text: None,
+    ) -> None:
+        self.owner = owner
+        self.pad_id, self.batch_tokens, self.queue_tokens = pad_id, batch_tokens, queue_tokens
+        self._record = record
+        self._room = WaitingRoom(batch_tokens=batch_tokens, max_pairs=max_pairs)
+        self._tasks: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._idle_since = time.monotonic()
+        self._chores = [Chore(trim_after_s, owner.trim), Chore(unload_after_s, self._unload_idle)]
+
+    @property
+    def waiting_tokens(self) -> int:
+        """Tokens that wait for the device, without the batch in flight."""
+        with self._changed:
+            return self._room.tokens
+
+    def submit(
+        self,
+        prompts: Sequence[Prompt],
+        thresholds: Sequence[float],
+        *,
+        client: str,
+        urgent: bool,
+        wait: bool | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Ticket:
+        """Queue prompts, each with the probability that a link must exceed; returns at once while there is room.
+
+        Where too many tokens wait, an urgent call raises BusyError and another one waits for room, raising Cancelled
+        when `cancelled()` is true; `wait` chooses otherwise. Urgent calls count urgent tokens only: the others do
+        not hold them up.
+        """
+        ticket = Ticket(prompts, thresholds, client=client, urgent=urgent, withdraw=self._withdraw)
+        with self._changed:
+            while self._is_full(ticket):
+                if not (not urgent if wait is None else wait):
+                    raise BusyError(
+                        f"模型正忙：已有 {self._room.urgent.tokens} 个词元在等待"
+                        f"（上限 {self.queue_tokens}，可用 REX_QUEUE_TOKENS 调整）。请稍后再试"
+                    )
+                if cancelled():
+                    raise Cancelled("已取消")
+                self._changed.wait(POLL_S)
+            self._refuse_when_closed()
+            if prompts:
+                self._room.lane(urgent=urgent).add(ticket)
+                self._wake()
+        return ticket
+
+    def between(self, function: Callable[[], Result]) -> Result:
+        """Call a function while no batch runs, on the thread that owns the device; returns or raises what it does."""
+        future: Future[Result] = Future()
+        with self._changed:
+            self._refuse_when_closed()
+            self._tasks.append((function, future))
+            self._wake()
+        return future.result()
+
+    def close(self, timeout_s: float = 10.0) -> None:
+        """Cancel what waits, end the thread after the batch in flight, close the owner."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout_s)
+        self.owner.close()
+
+    def _is_full(self, ticket: Ticket) -> bool:
+        waiting = self._room.urgent.tokens if ticket.urgent else self._room.tokens
+        return not self._closed and waiting > 0 and waiting + ticket.tokens > self.queue_tokens
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise Cancelled("已取消：程序正在关闭")
+
+    def _wake(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="device-owner", daemon=True)
+            self._thread.start()
+        self._changed.notify_all()
+
+    def _withdraw(self, ticket: Ticket) -> None:
+        with self._changed:
+            self._room.lane(urgent=ticket.urgent).drop(ticket)
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        flight: Batch | None = None
+        try:
+            while flight is not None or self._rest():
+                upcoming = self._choose()
+                outcome = None if flight is None else self._outcome()
+                self._do_tasks()
+                upcoming = self._reconsider(upcoming)
+                if upcoming is not None:
+                    self.owner.start(upcoming.packed)
+                if flight is not None and outcome is not None:
+                    self._deliver(flight, outcome)
+                flight = upcoming
+        finally:
+            self._abandon([] if flight is None else flight.tickets)
+
+    def _rest(self) -> bool:
+        """Wait for something to do, with the chores of a pause; False once closed."""
+        self._idle_since = time.monotonic()
+        while True:
+            with self._changed:
+                if self._closed:
+                    return False
+                if self._room.tokens or self._tasks:
+                    return True
+                due = [c.after_s + self._idle_since - time.monotonic() for c in self._chores if not c.done]
+                if not due or min(due) > 0:
+                    self._changed.wait(min(due) if due else None)
+                    continue
+            for chore in self._chores:
+                if not chore.done and time.monotonic() >= chore.after_s + self._idle_since:
+                    chore.done = True
+                    self._attempt(chore.action)
+
+    def _attempt(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:  # nobody waits for a chore: it is only told
+            self._record("error", f"{type(error).__name__}: {error}")
+
+    def _unload_idle(self) -> None:
+        if self.owner.loaded:
+            self.owner.unload()
+
+    def _choose(self) -> Batch | None:
+        """The next batch, packed; prompts that cannot be packed fail their tickets."""
+        while True:
+            with self._changed:
+                if self._closed:
+                    return None
+                pieces = self._room.next()
+                self._changed.notify_all()  # there is room for those who wait to submit
+            if not pieces:
+                return None
+            try:
+                prompts = [piece.prompt for piece in pieces]
+                thresholds = [piece.ticket.thresholds[piece.number] for piece in pieces]
+                return Batch(pieces, pieces[0].ticket.urgent, pack(prompts, thresholds, pad_id=self.pad_id))
+            except Exception as error:
+                self._fail(pieces, error)
+
+    def _reconsider(self, batch: Batch | None) -> Batch | None:
+        """The batch chosen a while ago, or one that has become better meanwhile."""
+        if batch is not None:
+            with self._changed:
+                if self._is_still_best(batch):
+                    return batch
+                self._room.lane(urgent=batch.urgent).put_back(batch.pieces)
+        return self._choose()
+
+    def _is_still_best(self, batch: Batch) -> bool:
+        if self._closed or any(ticket.done() for ticket in batch.tickets):
+            return False
+        if not batch.urgent and self._room.urgent.tokens:
+            return False
+        may_grow = 2 * batch.packed.tokens < self.batch_tokens
+        return not (may_grow and self._room.lane(urgent=batch.urgent).tokens)
+
+    def _outcome(self) -> Raw | Exception:
+        try:
+            return self.owner.finish()
+        except Exception as error:  # whatever it was, those who wait for this batch must hear of it
+            return error
+
+    def _deliver(self, batch: Batch, outcome: Raw | Exception) -> None:
+        for chore in self._chores:
+            chore.done = chore.after_s <= 0
+        if not isinstance(outcome, Exception):
+            try:
+                found = unpack(outcome, [piece.prompt for piece in batch.pieces])
+            except Exception as error:
+                outcome = error
+            else:
+                for piece, fired in zip(batch.pieces, found, strict=True):
+                    piece.ticket.fill(piece.number, fired)
+                return
+        self._fail(batch.pieces, outcome)
+
+    def _fail(self, pieces: Sequence[Piece], error: Exception) -> None:
+        """End the tickets of a batch; where one prompt was too much, only its own: the others go again."""
+        with self._changed:
+            failed = _tickets([pieces[error.row]] if isinstance(error, GpuMemoryError) else pieces)
+            for ticket in failed:
+                self._room.lane(urgent=ticket.urgent).drop(ticket)
+                ticket.fail(error)
+            self._room.lane(urgent=pieces[0].ticket.urgent).put_back(list(pieces))
+
+    def _do_tasks(self) -> None:
+        while True:
+            with self._changed:
+                if not self._tasks:
+                    return
+                function, future = self._tasks.popleft()
+            try:
+                future.set_result(function())
+            except Exception as error:
+                future.set_exception(error)
+
+    def _abandon(self, flying: list[Ticket]) -> None:
+        """Nobody may wait for ever on a thread that has ended."""
+        closing = Cancelled("已取消：程序正在关闭")
+        with self._changed:
+            self._closed = True
+            for ticket in [*flying, *self._room.clear()]:
+                ticket.fail(closing)
+            while self._tasks:
+                self._tasks.popleft()[1].set_exception(closing)

@@ -1,0 +1,71 @@
+"""Attention with relative terms, behind one function: `attend` and the backends it can use (SPEC 5.3).
+
+Every backend gives what `eager` gives, up to rounding. R: rows of the relative table in use; other letters as in
+`core.model`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+from core.errors import DeviceError
+from core.model.backends import eager, sdpa
+from core.model.relations import Relations, relations, run_relations, vector_relations
+
+LOADED_LATE = {"flex": "flex", "triton": "band"}
+"""Backends that are slow to import or need a library of their own → their module here, loaded on first use."""
+
+BACKENDS = ("eager", "sdpa", *LOADED_LATE)
+"""The names that `attend` knows."""
+
+CHOICE: dict[str, tuple[tuple[int, str], ...]] = {
+    "cpu": ((2**31, "sdpa"),),
+    "cuda": ((2**31, "sdpa"),),
+}
+"""Kind of device → (length up to which, backend), shortest first; `cuda` awaits its measurement."""
+
+
+def choose_backend(device: torch.device, dtype: torch.dtype, length: int) -> str:
+    """The backend that was fastest for prompts of `length` tokens; `eager` for a device or type nobody measured."""
+    if not dtype.is_floating_point:
+        raise DeviceError(f"注意力不支持数据类型 {dtype}：请用 float32、bfloat16 或 float16")
+    for limit, name in CHOICE.get(device.type, ()):
+        if length <= limit:
+            return name
+    return "eager"
+
+
+def relate(backend: str) -> Callable[..., Relations]:
+    """The function that prepares the relations in the form that a backend reads."""
+    return {"eager": relations, "sdpa": run_relations}.get(backend, vector_relations)
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    keys_r: Tensor | None,
+    queries_r: Tensor | None,
+    pairs: Relations,
+    *,
+    backend: str = "eager",
+    dropout: float = 0.0,
+) -> Tensor:
+    """query, key, value: (B, A, L, D), unscaled; keys_r, queries_r: (A, R, D) or None → context (B, A, L, D).
+
+    Rows of padding carry no meaning; `dropout`, the probability of losing a weight, is for training with `eager` or
+    `sdpa`. Raises DeviceError for an unknown backend.
+    """
+    if backend == "eager":
+        return eager.attend(query, key, value, keys_r, queries_r, pairs, dropout=dropout)
+    if backend == "sdpa":
+        return sdpa.attend(query, key, value, keys_r, queries_r, pairs, dropout=dropout)
+    if backend not in LOADED_LATE:
+        raise DeviceError(f"没有名为“{backend}”的注意力实现：可选 {'、'.join(BACKENDS)}")
+    late: ModuleType = importlib.import_module(f"{__name__}.{LOADED_LATE[backend]}")
+    return late.attend(query, key, value, keys_r, queries_r, pairs, dropout=dropout)
