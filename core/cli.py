@@ -1,4 +1,4 @@
-"""The command line: annotate, evaluate, verify, train."""
+"""The command line: annotate, evaluate, calibrate, train, benchmark, verify."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from core.cli_data import COMMANDS
 from core.cli_input import load_schema, mark, read_lines, to_items
 from core.config import ROOT, Settings
 from core.errors import FormatError, InputError, RexError
@@ -278,6 +279,19 @@ def pretrain(context: typer.Context) -> None:
 
     with _user_errors():
         main(context.args)
+
+
+@app.command(context_settings=PASS_ON)
+def benchmark(context: typer.Context) -> None:
+    """Measure speed, memory and steadiness of the engine; `--help` lists the options."""
+    from core.benchmark.command import main
+
+    with _user_errors():
+        main(context.args)
+
+
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_user_errors()(_command))
 
 
 @app.command()

@@ -1,5 +1,19 @@
 """Annotated documents -> files."""
 
-from core.exporters.files import FORMATS, Export, write
+from core.exporters.files import FORMATS, Export, Format, find_format, write, write_file, write_to
+from core.exporters.report import About, Loss
+from core.exporters.runs import about_run, export_run
 
-__all__ = ["FORMATS", "Export", "write"]
+__all__ = [
+    "FORMATS",
+    "About",
+    "Export",
+    "Format",
+    "Loss",
+    "about_run",
+    "export_run",
+    "find_format",
+    "write",
+    "write_file",
+    "write_to",
+]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from typing import BinaryIO
 
 from core.exporters.native import SCORE_DIGITS
+from core.exporters.report import About, Losses
 from core.types import AnnotatedDocument, Annotation
 
 COLUMNS = (
@@ -15,39 +17,31 @@ COLUMNS = (
 EXCEL_CELL_CHARACTERS = 32_767
 EXCEL_ROWS = 1_048_576
 # What spreadsheet programs take for the start of a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 Cell = str | int | float | None
 
 
-def csv_bytes(results: Iterable[AnnotatedDocument]) -> tuple[bytes, list[str]]:
-    """The file, and what a reader of it should know.
+def write(results: Iterable[AnnotatedDocument], target: BinaryIO, losses: Losses, about: About) -> None:
+    """One row for each annotation of each tree, parents before children; `层级` is 1 at the top.
 
-    One row for each annotation of each tree, parents before children; `层级` is 1 at the top. A document
-    without findings has one row whose 类型 is empty. Text that a spreadsheet would run as a formula gets a
-    leading apostrophe. Lines end with CR LF.
+    A document without findings has one row whose 类型 is empty. Text that a spreadsheet would run as a formula
+    gets a leading apostrophe. Lines end with CR LF.
     """
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\r\n")
+    target.write(b"\xef\xbb\xbf")
+    text = io.TextIOWrapper(target, "utf-8", errors="backslashreplace", newline="", write_through=True)
+    writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(COLUMNS)
-    guarded = long_cells = rows = 0
+    rows = 0
     for result in results:
+        losses.leave_out(result, ("第二文本", "元数据", "给定的属性词", "指代的候选词和代词", "提示", "出错原因"))
         for row in _rows(result):
-            safe = [_guard(cell) for cell in row]
-            guarded += sum(before != after for before, after in zip(row, safe, strict=True))
-            long_cells += sum(isinstance(cell, str) and len(cell) > EXCEL_CELL_CHARACTERS for cell in safe)
+            writer.writerow([_guard(cell, losses) for cell in row])
             rows += 1
-            writer.writerow(safe)
-    report = []
-    if guarded:
-        report.append(f"{guarded} 个单元格以 = + - @ 等符号开头，已加前缀 ' 以免被当作公式执行。")
-    if long_cells:
-        report.append(f"{long_cells} 个单元格超过 {EXCEL_CELL_CHARACTERS} 字符：文件中完整，但 Excel 显示时会截断。")
     if rows >= EXCEL_ROWS:
-        report.append(f"共 {rows} 行，超过 Excel 的 {EXCEL_ROWS} 行上限：文件中完整，但 Excel 只显示前面的部分。")
-    text = buffer.getvalue()
-    data = text.encode("utf-8-sig", errors="backslashreplace")
-    return data, report
+        losses.add(f"行数超过 Excel 的 {EXCEL_ROWS} 行上限：文件中完整，但 Excel 只显示前面的部分", count=rows)
+    text.flush()
+    text.detach()  # the target stays open: it is the caller's
 
 
 def _rows(result: AnnotatedDocument) -> Iterator[Sequence[Cell]]:
@@ -55,7 +49,7 @@ def _rows(result: AnnotatedDocument) -> Iterator[Sequence[Cell]]:
     head: tuple[Cell, ...] = (document.id, document.name, result.task)
     if not result.annotations:
         yield (*head, *[None] * 8, document.text)
-    for annotation, parent, level in _walk(result.annotations):
+    for annotation, parent, level in levels(result.annotations):
         yield (
             *head,
             annotation.type,
@@ -70,13 +64,22 @@ def _rows(result: AnnotatedDocument) -> Iterator[Sequence[Cell]]:
         )
 
 
-def _walk(
+def levels(
     annotations: Sequence[Annotation], parent: Annotation | None = None, level: int = 1
 ) -> Iterator[tuple[Annotation, Annotation | None, int]]:
+    """Every annotation with its parent and its level from 1, parents first."""
     for annotation in annotations:
         yield annotation, parent, level
-        yield from _walk(annotation.children, annotation, level + 1)
+        yield from levels(annotation.children, annotation, level + 1)
 
 
-def _guard(cell: Cell) -> Cell:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+def _guard(cell: Cell, losses: Losses) -> Cell:
+    if not isinstance(cell, str):
+        return cell
+    if len(cell) > EXCEL_CELL_CHARACTERS:
+        losses.add(f"单元格超过 {EXCEL_CELL_CHARACTERS} 字符：文件中完整，但 Excel 显示时会截断", cell)
+    # apostrophes of the text's own before such a sign get another one, so that a reader can take it off again
+    if cell.lstrip("'").startswith(FORMULA):
+        losses.add("以 = + - @ 等符号开头的单元格，已加前缀 ' 以免被当作公式执行", cell)
+        return f"'{cell}"
+    return cell

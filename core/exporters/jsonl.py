@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
-from typing import Any
-
-from core.types import AnnotatedDocument
+from typing import Any, BinaryIO
 
 
-def jsonl_bytes(results: Iterable[AnnotatedDocument], form: Callable[[AnnotatedDocument], dict[str, Any]]) -> bytes:
-    """One line for each document, in the given form (`to_dict` or `to_rex`)."""
-    lines = (json.dumps(form(result), ensure_ascii=False) + "\n" for result in results)
-    # Half a surrogate pair has no UTF-8; its backslash escape is its proper JSON spelling.
-    return "".join(lines).encode("utf-8", errors="backslashreplace")
+def write_line(target: BinaryIO, value: Any) -> None:
+    """Write one JSON value and a line feed."""
+    target.write(encode(json.dumps(value, ensure_ascii=False) + "\n"))
+
+
+def encode(text: str) -> bytes:
+    """UTF-8; half a surrogate pair, which has none, as its backslash escape: its proper spelling in JSON."""
+    return text.encode("utf-8", errors="backslashreplace")

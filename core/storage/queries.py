@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Row, Select, func, or_, select
+from sqlalchemy import ColumnElement, Engine, Row, Select, func, or_, select, tuple_
 
 from core.errors import StorageError
 from core.storage.codec import StoredAnnotation, build_document, load_paths, unflatten
@@ -125,50 +125,57 @@ def get_document(engine: Engine, document_id: int) -> Document:
 
 
 def load_results(engine: Engine, run_id: int) -> list[AnnotatedDocument]:
-    """What a run found, in the order of its input, trees rebuilt. Raises StorageError for an unknown run."""
+    """What a run found, in the order of its input. Raises StorageError for an unknown run."""
+    return list(iter_results(engine, run_id))
+
+
+def iter_results(engine: Engine, run_id: int, *, batch: int = 500) -> Iterator[AnnotatedDocument]:
+    """What a run found, in the order of its input, `batch` documents in memory at a time.
+
+    Each batch is read in a transaction of its own. Raises StorageError for an unknown run.
+    """
     task = get_run(engine, run_id).task
+    place = tuple_(RunDocumentRow.position, RunDocumentRow.document_id)
     query = (
         select(
-            *_DOCUMENT_COLUMNS, RunDocumentRow.windows, RunDocumentRow.paths, RunDocumentRow.notes, RunDocumentRow.error
+            *_DOCUMENT_COLUMNS,
+            RunDocumentRow.position,
+            RunDocumentRow.windows,
+            RunDocumentRow.paths,
+            RunDocumentRow.notes,
+            RunDocumentRow.error,
         )
         .join(RunDocumentRow, RunDocumentRow.document_id == DocumentRow.id)
         .where(RunDocumentRow.run_id == run_id)
-        .order_by(RunDocumentRow.position, DocumentRow.id)
+        .order_by(RunDocumentRow.position, RunDocumentRow.document_id)
+        .limit(batch)
     )
-    nodes: defaultdict[int, list[StoredAnnotation]] = defaultdict(list)
-    annotation_query = (
-        select(
-            AnnotationRow.document_id,
-            AnnotationRow.id,
-            AnnotationRow.parent_id,
-            AnnotationRow.type,
-            AnnotationRow.start,
-            AnnotationRow.end,
-            AnnotationRow.text,
-            AnnotationRow.score,
-        )
+    columns = ("document_id", "id", "parent_id", "type", "start", "end", "text", "score")
+    found = (
+        select(*(getattr(AnnotationRow, name) for name in columns))
         .where(AnnotationRow.run_id == run_id)
         .order_by(AnnotationRow.document_id, AnnotationRow.position)
     )
-    # One transaction, so that a document saved meanwhile is seen either with its annotations or not at all.
-    with storage_errors(engine), engine.connect() as connection:
-        rows = connection.execute(query).all()
-        for found in connection.execute(annotation_query):
-            nodes[found.document_id].append(
-                StoredAnnotation(found.id, found.parent_id, found.type, found.start, found.end, found.text, found.score)
+    rows: Sequence[Row[*tuple[Any, ...]]] = ()
+    while True:
+        after = query.where(place > (rows[-1].position, rows[-1].id)) if rows else query
+        nodes: defaultdict[int, list[StoredAnnotation]] = defaultdict(list)
+        with storage_errors(engine), engine.connect() as connection:
+            rows = connection.execute(after).all()
+            for one in connection.execute(found.where(AnnotationRow.document_id.in_([row.id for row in rows]))):
+                nodes[one.document_id].append(StoredAnnotation(*one[1:]))
+        if not rows:
+            return
+        for row in rows:
+            yield AnnotatedDocument(
+                document=_document(row),
+                task=task,
+                annotations=unflatten(nodes[row.id]),
+                windows=row.windows,
+                paths=load_paths(row.paths),
+                notes=tuple(row.notes),
+                error=row.error,
             )
-    return [
-        AnnotatedDocument(
-            document=_document(row),
-            task=task,
-            annotations=unflatten(nodes[row.id]),
-            windows=row.windows,
-            paths=load_paths(row.paths),
-            notes=tuple(row.notes),
-            error=row.error,
-        )
-        for row in rows
-    ]
 
 
 def type_counts(engine: Engine, run_id: int) -> dict[str, int]:

@@ -1,0 +1,34 @@
+"""The table of formats in docs/formats.md, made from the code."""
+
+from __future__ import annotations
+
+from core.exporters.files import FORMATS, FULL, NONE, PART
+from core.readers.annotated import ANNOTATED_FORMATS
+
+SIGNS = {FULL: "✓", PART: "partly", NONE: "–"}
+KEPT = ("overlap", "relations", "events", "classes", "scores", "document")
+_HEADINGS = {"overlap": "nested, overlapping", "document": "id, name, metadata"}
+
+
+# Formats that one reader tells apart by itself.
+READ_AS = {"bioes": "conll", "jsonl": "native"}
+# Formats whose texts are read, but no annotations; a CSV of another program is read so, too.
+TEXTS_ONLY = ("csv", "xlsx")
+
+
+def readable() -> tuple[str, ...]:
+    """The formats whose annotations can be read, those that are only read included."""
+    return (*ANNOTATED_FORMATS, "bioes", "csv", "parquet")
+
+
+def format_table() -> str:
+    """Markdown: each format, whether its annotations are read and written, and what a written file keeps."""
+    headings = ["format", "name", "reads", "writes", *(_HEADINGS.get(name, name) for name in KEPT)]
+    rows = [headings, ["---"] * len(headings)]
+    known = readable()
+    for name, one in FORMATS.items():
+        kept = [SIGNS[getattr(one, part)] for part in KEPT]
+        reads = "✓" if name in known else "texts only" if name in TEXTS_ONLY else "–"
+        rows.append([f"`{name}`", one.title_en, reads, "✓", *kept])
+    rows += [[f"`{name}`", name, "✓", "–", *["–"] * len(KEPT)] for name in known if name not in FORMATS]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -1,0 +1,92 @@
+"""Export: a stored run in the form of another tool, and what that form cannot hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from core.errors import RexError
+from core.exporters import FORMATS, export_run
+from core.exporters.table import KEPT, readable
+from core.storage import queries
+from core.tasks import TASKS
+from streamlit_app.components.heading import heading
+from streamlit_app.components.messages import plain, show_error
+from streamlit_app.i18n import t, title
+from streamlit_app.resources import application
+
+PAGE = 25
+DONE = "exports-done"
+
+
+def label(run: queries.RunInfo) -> str:
+    """A run in a list of choices."""
+    task = title(TASKS[run.task].title_zh, TASKS[run.task].title_en) if run.task in TASKS else run.task
+    facts = t("exports.facts", done=run.done, total=run.total, findings=run.annotations)
+    return f"{run.id} · {task} · {run.started_at.astimezone():%Y-%m-%d %H:%M} · {facts}"
+
+
+heading("exports")
+app = application()
+count = queries.count_runs(app.database)
+if not count:
+    st.info(t("exports.empty"), icon=":material/lightbulb:")
+    st.stop()
+
+pages = -(-count // PAGE)
+number = st.pagination(pages, key="exports-page") if pages > 1 else 1
+runs = {run.id: run for run in queries.list_runs(app.database, limit=PAGE, offset=(number - 1) * PAGE)}
+left, right = st.columns(2)
+run_id = left.selectbox(t("exports.run"), list(runs), format_func=lambda key: label(runs[key]), key="exports-run")
+form = right.selectbox(
+    t("exports.format"),
+    list(FORMATS),
+    format_func=lambda key: title(FORMATS[key].title_zh, FORMATS[key].title_en),
+    key="exports-format",
+)
+chosen = FORMATS[form]
+st.caption(t(f"exports.about.{form}"))
+
+if st.button(t("exports.make"), key="exports-make", type="primary", icon=":material/ios_share:"):
+    st.session_state.pop(DONE, None)
+    path = app.settings.data_dir / "exports" / f"annotations-{runs[run_id].task}-{run_id}{chosen.suffix}"
+    try:
+        with st.spinner(t("exports.working")):
+            losses = export_run(app.database, run_id, form, path=path)
+        st.session_state[DONE] = (run_id, form, str(path), [str(loss) for loss in losses])
+    except RexError as error:
+        show_error(error)
+
+done = st.session_state.get(DONE)
+if done is not None and done[:2] == (run_id, form) and Path(done[2]).is_file():
+    path = Path(done[2])
+    st.download_button(
+        t("exports.download", name=path.name, size=f"{path.stat().st_size / 1024:,.0f}"),
+        data=path.read_bytes,  # read when the button is pressed, not before
+        file_name=path.name,
+        mime=chosen.mime,
+        icon=":material/download:",
+        key="exports-download",
+        on_click="ignore",
+    )
+    if done[3]:
+        st.warning(
+            "\n".join([t("exports.losses"), "", *(f"- {plain(line)}" for line in done[3])]), icon=":material/info:"
+        )
+    else:
+        st.success(t("exports.whole"), icon=":material/check:")
+
+with st.expander(t("exports.table"), icon=":material/table_chart:"):
+    known = readable()
+    rows = [
+        {
+            "format": title(one.title_zh, one.title_en),
+            "reads": t("exports.full" if name in known else "exports.none"),
+            **{part: t(f"exports.{getattr(one, part)}") for part in KEPT},
+        }
+        for name, one in FORMATS.items()
+    ]
+    names = {name: t(f"exports.column.{name}") for name in ("format", "reads", *KEPT)}
+    st.dataframe(pd.DataFrame(rows).rename(columns=names), hide_index=True, height="content", key="exports-table")
