@@ -27,9 +27,9 @@ from core.evaluation.temperatures import Calibration, development_files, write_t
 from core.evaluation.temperatures import calibrate as run_calibration
 from core.exporters.native import to_dict
 from core.exporters.rex import to_rex
+from core.inference.assembly import load_engine
 from core.inference.engine import Engine
 from core.schemas.schema import Schema
-from core.services import load_engine
 from core.types import AnnotatedDocument, Document
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="RexUniNLU：用模式读中文文本。")

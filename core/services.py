@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,17 +13,13 @@ from sqlalchemy import Engine as Database
 
 from core import exporters, readers
 from core.config import Settings
-from core.errors import DeviceError, InputError
+from core.errors import InputError
 from core.gpu.flush import FlushReport, flush
 from core.gpu.monitor import GpuMonitor
 from core.gpu.tenant import TenantStatus
+from core.inference.assembly import load_engine
 from core.inference.engine import Engine, Item
-from core.inference.owner import DeviceOwner, LocalOwner, Record, from_settings, silent
-from core.inference.owner_process import ProcessOwner
-from core.inference.recursion import Limits
-from core.inference.scheduler import Scheduler
 from core.jobs.runner import Job, JobRunner
-from core.model.checkpoint import read_files, resolve_device
 from core.schemas.schema import Schema, parse_schema
 from core.storage import queries
 from core.storage.store import Store
@@ -34,47 +28,6 @@ from core.types import AnnotatedDocument, Document
 
 URGENT_DOCUMENTS = 10
 """What has no more documents than this goes before the rest: somebody sits and waits for it."""
-
-
-def load_engine(settings: Settings, *, record: Record = silent) -> Engine:
-    """Load the model that the settings name, in this process or in one of its own; close the engine after use.
-
-    `record(kind, text)` is told what happens to the model and its memory.
-    """
-    device = resolve_device(settings.device)
-    files = read_files(settings.model, revision=settings.model_revision, download_dir=settings.download_dir)
-    owner = make_owner(settings, device.type, record=record)
-    profile = owner.load().profile
-    limits = Limits(
-        profile.max_length,
-        settings.stride,
-        settings.max_hint_length,
-        settings.threshold,
-        max_groups=files.config.groups_per_hint,
-    )
-    scheduler = Scheduler(
-        owner,
-        pad_id=files.tokenizer.pad_id,
-        batch_tokens=profile.batch_tokens,
-        queue_tokens=settings.queue_tokens,
-        trim_after_s=settings.trim_after_s,
-        unload_after_s=settings.unload_after_s,
-        record=record,
-    )
-    gc.freeze()  # what was loaded stays: the collector need not look through it again while documents are read
-    return Engine(files, limits=limits, scheduler=scheduler)
-
-
-def make_owner(settings: Settings, device_type: str, *, record: Record = silent) -> DeviceOwner:
-    """The holder of the network that the settings ask for; not loaded yet. auto: a process on a card, else a thread."""
-    apart = device_type == "cuda" if settings.worker == "auto" else settings.worker == "process"
-    if not apart:
-        return LocalOwner(from_settings(settings), record=record)
-    if sys.platform == "win32":
-        if settings.worker == "auto":
-            return LocalOwner(from_settings(settings), record=record)
-        raise DeviceError("REX_WORKER=process 在 Windows 上不可用：请改用 thread")
-    return ProcessOwner(settings, record=record)
 
 
 class Application:
@@ -302,5 +255,5 @@ def reload_model(app: Application) -> ModelStatus:
     """Load the model now, anew when it is loaded; batches wait meanwhile."""
     unload_model(app)
     scheduler = app.engine.scheduler
-    scheduler.between(scheduler.owner.load)
+    scheduler.load()
     return model_status(app)

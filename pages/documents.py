@@ -5,14 +5,13 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core.errors import RexError
 from core.storage import queries
 from core.tasks import TASKS
 from streamlit_app.components.annotation_table import table
 from streamlit_app.components.cards import quote
-from streamlit_app.components.document_upload import document_upload
+from streamlit_app.components.document_import import document_import
 from streamlit_app.components.heading import heading
-from streamlit_app.components.messages import plain, show_error
+from streamlit_app.components.messages import plain
 from streamlit_app.components.task_pages import TASK_PAGES, hand_over
 from streamlit_app.i18n import t, title
 from streamlit_app.resources import application
@@ -23,13 +22,7 @@ heading("documents")
 app = application()
 
 with st.expander(t("documents.import"), icon=":material/upload_file:"):
-    new = document_upload("documents")
-    if st.button(t("documents.save", count=len(new)), key="documents-save", type="primary", disabled=not new):
-        try:
-            app.store.add_documents(new)
-            st.success(t("documents.saved", count=len(new)), icon=":material/check:")
-        except RexError as error:
-            show_error(error)
+    document_import("documents")
 
 search = st.text_input(
     t("documents.search"), key="documents-search", type="search", placeholder=t("documents.search.example"), live=True

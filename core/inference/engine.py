@@ -120,7 +120,7 @@ class Engine:
     @property
     def info(self) -> OwnerInfo:
         """Device, number type and size of the network; loads it when it never was."""
-        return self.scheduler.owner.info or self.scheduler.between(self.scheduler.owner.load)
+        return self.scheduler.owner.info or self.scheduler.load()
 
     def check(self, schema: Schema) -> None:
         """Raise SchemaError when a root type is too long to be asked."""
@@ -236,9 +236,9 @@ class Engine:
 def _own_scheduler(checkpoint: Checkpoint | CheckpointFiles, batch_tokens: int) -> Scheduler:
     if not isinstance(checkpoint, Checkpoint):
         raise ValueError("files without weights need a scheduler whose owner holds them")
-    owner = LocalOwner(hold(checkpoint))
-    budget = batch_tokens or owner.load().profile.batch_tokens
-    return Scheduler(owner, pad_id=checkpoint.tokenizer.pad_id, batch_tokens=budget)
+    scheduler = Scheduler(LocalOwner(hold(checkpoint)), pad_id=checkpoint.tokenizer.pad_id, batch_tokens=batch_tokens)
+    scheduler.load()
+    return scheduler
 
 
 def _failed(member: Member, error: RexError) -> tuple[int, AnnotatedDocument]:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from core.errors import BusyError, Cancelled, GpuMemoryError
 from core.inference.batching import MAX_PAIR_CELLS
-from core.inference.owner import DeviceOwner, Record
+from core.inference.owner import DeviceOwner, OwnerInfo, Record
 from core.inference.packing import Packed, Raw, pack, unpack
 from core.inference.prompts import Prompt
 from core.inference.queueing import Piece, Ticket, WaitingRoom
@@ -54,14 +54,17 @@ class Chore:
 
 
 class Scheduler:
-    """The only user of a device owner; safe to share between threads. Its thread starts with the first request."""
+    """The only user of a device owner; safe to share between threads. Its thread starts with the first request.
+
+    batch_tokens: padding included; 0: `load` must be called before the first request, and asks the profile.
+    """
 
     def __init__(
         self,
         owner: DeviceOwner,
         *,
         pad_id: int,
-        batch_tokens: int,
+        batch_tokens: int = 0,
         max_pairs: int = MAX_PAIR_CELLS,
         queue_tokens: int = 2_000_000,
         trim_after_s: float = 0.0,
@@ -70,7 +73,7 @@ class Scheduler:
     ) -> None:
         self.owner = owner
         self.pad_id, self.batch_tokens, self.queue_tokens = pad_id, batch_tokens, queue_tokens
-        self._record = record
+        self._record, self._max_pairs = record, max_pairs
         self._room = WaitingRoom(batch_tokens=batch_tokens, max_pairs=max_pairs)
         self._tasks: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._changed = threading.Condition()
@@ -78,6 +81,19 @@ class Scheduler:
         self._closed = False
         self._idle_since = time.monotonic()
         self._chores = [Chore(trim_after_s, owner.trim), Chore(unload_after_s, self._unload_idle)]
+
+    def load(self) -> OwnerInfo:
+        """Load the network unless it is loaded; without a given number the profile decides the tokens of a batch.
+
+        On the thread that will use it: a second thread with arithmetic of its own makes OpenMP put its workers to
+        sleep between any two steps, which doubles the time of a pass on the CPU.
+        """
+        info = self.between(self.owner.load)
+        if not self.batch_tokens:
+            with self._changed:
+                self.batch_tokens = info.profile.batch_tokens
+                self._room = WaitingRoom(batch_tokens=self.batch_tokens, max_pairs=self._max_pairs)
+        return info
 
     @property
     def waiting_tokens(self) -> int:

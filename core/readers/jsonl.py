@@ -4,82 +4,115 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import PurePath
 from typing import Any
 
 from core.errors import FormatError, InputError
 from core.readers import columns as known
-from core.readers.report import Parsed, shorten
+from core.readers.encoding import find_encoding, open_text
+from core.readers.options import ReadOptions
+from core.readers.report import Account, Item, Tally
+from core.readers.source import Source
 from core.types import Document, Span
 
 # Fields of our own result files that say what was found, not what was asked.
-_RESULT_KEYS = ("annotations", "task", "windows", "notes")
+_RESULT_KEYS = ("annotations", "task", "windows", "notes", "error", "run")
+# A list is read as a whole, which takes several times its size in memory; lines are read one by one.
+WHOLE_BYTES = 64 * 2**20
+# One line of a JSON lines file.
+LINE_CHARACTERS = 32 * 2**20
 
 
-def parse_json(text: str, name: str) -> Parsed:
-    """One document for each object or string; lines that cannot be used are reported, the others kept.
-
-    Keys: text, id, name, text_pair, aspects, candidates, pronouns, schema; any other key becomes metadata.
-    A marked span is [start, end] in code points, or a string that means its first occurrence.
-    Raises FormatError, naming the line, when nothing at all can be used.
-    """
-    stem = PurePath(name).stem
-    documents: list[Document] = []
-    schemas: list[dict[str, Any] | None] = []
-    problems: list[str] = []
-    with_results = 0
-    for place, number, value in _values(text):
-        try:
-            if isinstance(value, _Bad):
-                raise InputError(value.reason)
-            document, schema = document_from_json(value, default_id=f"{stem}-{number}", name=name)
-        except InputError as error:
-            problems.append(f"{place}：{error}，已跳过。")
-            continue
-        with_results += isinstance(value, dict) and isinstance(value.get("annotations"), list)
-        documents.append(document)
-        schemas.append(schema)
-    if not documents:
-        raise FormatError(f"“{name}”中没有可用的内容。" + " ".join(shorten(problems, "问题")))
-    notes = (f"{with_results} 个文档带有已有的标注结果，只读取了文本和输入",) if with_results else ()
-    return Parsed(tuple(documents), tuple(schemas), shorten(problems, "问题"), notes)
-
-
-class _Bad:
-    """A line that is no JSON."""
+class Bad:
+    """A line or item that is no JSON, and why."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
 
 
-def _values(text: str) -> Iterator[tuple[str, int, Any]]:
-    """Each value with its place in words and its number from 1."""
-    whole = _load(text)
-    if isinstance(whole, list):
-        for number, value in enumerate(whole, start=1):
-            yield f"第 {number} 项", number, value
-    elif not isinstance(whole, _Bad):
-        yield "第 1 项", 1, whole
-    elif text.lstrip().startswith("["):
-        raise FormatError(f"JSON 列表{whole.reason}。请修正后重新导入，或改为每行一个对象的 jsonl。")
-    else:
-        for number, line in enumerate(text.split("\n"), start=1):
+def read_json(source: Source, options: ReadOptions, *, account: Account) -> Iterator[Item]:
+    """One document for each object or string; lines that cannot be used are reported, the others kept.
+
+    Keys: text, id, name, text_pair, aspects, candidates, pronouns, schema; any other key becomes metadata.
+    A marked span is [start, end] in code points, or a string that means its first occurrence.
+    """
+    problems = Tally()
+    with_results = 0
+    for place, number, value in json_values(source, account, encoding=options.encoding):
+        try:
+            if isinstance(value, Bad):
+                raise InputError(value.reason)
+            item = document_from_json(value, default_id=f"{source.stem}-{number}", name=source.name)
+        except InputError as error:
+            problems.add(f"{place}：{error}，已跳过。")
+            continue
+        except RecursionError:
+            problems.add(f"{place}：嵌套过深，已跳过。")
+            continue
+        with_results += isinstance(value, dict) and isinstance(value.get("annotations"), list)
+        yield item
+    account.problems += problems.lines("问题")
+    if with_results:
+        account.notes.append(
+            f"{with_results} 个文档带有已有的标注结果，只读取了文本和输入（要导入标注，请选择标注格式）"
+        )
+
+
+def json_values(source: Source, account: Account, *, encoding: str | None = None) -> Iterator[tuple[str, int, Any]]:
+    """Each value of a JSON or JSON lines file with its place in words and its number from 1; `Bad` for no JSON.
+
+    Raises FormatError for a list that is broken or too large to be read at once.
+    """
+    found = find_encoding(source.chunks, encoding=encoding)
+    account.encoding = found.encoding
+    if found.note:
+        account.notes.append(found.note)
+    with open_text(source, found) as text:
+        listed = _first_character(text.read(65_536)) == "["
+    if source.size_bytes <= WHOLE_BYTES:
+        with open_text(source, found) as text:
+            whole = load(text.read())
+        if isinstance(whole, list):
+            yield from ((f"第 {number} 项", number, value) for number, value in enumerate(whole, start=1))
+            return
+        if not isinstance(whole, Bad):
+            yield "第 1 项", 1, whole
+            return
+        if listed:
+            raise FormatError(f"JSON 列表{whole.reason}。请修正后重新导入，或改为每行一个对象的 jsonl。")
+    elif listed:
+        raise FormatError(
+            f"JSON 列表有 {source.size_bytes // 2**20} MB，超过一次能读入的 {WHOLE_BYTES // 2**20} MB。"
+            "请改为每行一个对象的 jsonl 后重新导入。"
+        )
+    with open_text(source, found) as text:
+        number = 0
+        while line := text.readline(LINE_CHARACTERS):
+            number += 1
+            if len(line) >= LINE_CHARACTERS:
+                raise FormatError(
+                    f"第 {number} 行超过 {LINE_CHARACTERS // 2**20} 百万字符，无法读取。请拆分后重新导入。"
+                )
             if line.strip():
-                yield f"第 {number} 行", number, _load(line)
+                yield f"第 {number} 行", number, load(line.rstrip("\n"))
 
 
-def _load(text: str) -> Any:
+def _first_character(text: str) -> str:
+    return text.lstrip()[:1]
+
+
+def load(text: str) -> Any:
+    """The JSON value, or `Bad` with the reason in words."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
         line = f"第 {error.lineno} 行" if "\n" in text else ""
-        return _Bad(f"不是有效的 JSON（{error.msg}，{line}第 {error.colno} 个字符）")
+        return Bad(f"不是有效的 JSON（{error.msg}，{line}第 {error.colno} 个字符）")
     except (ValueError, RecursionError):
-        return _Bad("不是可以读取的 JSON（数字过长或嵌套过深）")
+        return Bad("不是可以读取的 JSON（数字过长或嵌套过深）")
 
 
 def document_from_json(value: Any, *, default_id: str = "", name: str = "") -> tuple[Document, dict[str, Any] | None]:
-    """One document and the schema that it brought, from a JSON object or string; keys as in `parse_json`.
+    """One document and the schema that it brought, from a JSON object or string; keys as in `read_json`.
 
     Raises InputError for a value that cannot be a document.
     """
@@ -145,7 +178,7 @@ def _list(value: Any) -> list[Any]:
 
 def _schema(value: Any) -> dict[str, Any] | None:
     if isinstance(value, str):
-        value = _load(value)
+        value = load(value)
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return dict.fromkeys(value)
     if value is None or isinstance(value, dict):

@@ -2,47 +2,81 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import PurePath
-from typing import Literal
+from collections.abc import Iterable, Iterator
 
-from core.readers.report import Parsed
+from core.readers.encoding import find_encoding, open_text
+from core.readers.options import LINE, PARAGRAPH, ReadOptions, Split
+from core.readers.report import Account, Item
+from core.readers.source import Source
 from core.types import Document
-
-Split = Literal["auto", "file", "line", "paragraph"]
 
 # A file of short lines is a list of messages; longer lines are the paragraphs of one text.
 MESSAGE_CHARACTERS = 300
-_PARAGRAPH = re.compile(r"\n[^\S\n]*\n\s*")
 _HOW = {"file": "整个文件作为一个文档", "line": "每个非空行作为一个文档", "paragraph": "每个段落作为一个文档"}
 
 
-def parse_plain(text: str, name: str, *, split: Split = "auto", markdown: bool = False) -> Parsed:
-    """Documents named `name`, with ids "<stem>" or "<stem>-<line or paragraph number>".
+def read_plain(source: Source, options: ReadOptions, *, account: Account) -> Iterator[Item]:
+    """Documents with ids "<stem>" or "<stem>-<line or paragraph number>".
 
     "auto" takes each line of a list of short lines, and the whole file otherwise; Markdown is one text.
     """
-    stem = PurePath(name).stem
-    chosen = _choose(text, markdown) if split == "auto" else split
-    notes = [_HOW[chosen] + ("（自动判断，可在导入选项中更改）" if split == "auto" else "")]
-    if chosen == "file":
-        documents = [Document(text, id=stem, name=name)]
-    else:
-        parts = text.split("\n") if chosen == "line" else _PARAGRAPH.split(text)
-        documents = [
-            Document(part.strip("\n"), id=f"{stem}-{number}", name=name)
-            for number, part in enumerate(parts, start=1)
-            if part.strip()
-        ]
-        blank = len(parts) - len(documents)
-        if blank and chosen == "line":
-            notes.append(f"跳过 {blank} 个空行")
-    return Parsed(tuple(documents), (None,) * len(documents), notes=tuple(notes))
+    found = find_encoding(source.chunks, encoding=options.encoding)
+    account.encoding = found.encoding
+    if found.note:
+        account.notes.append(found.note)
+    split = options.split
+    if split == "auto":
+        with open_text(source, found) as lines:
+            split = _choose(lines, markdown=source.extension == "md")
+    if split not in _HOW:
+        account.notes.append(f"纯文本没有“{options.split}”这种拆分，已按整个文件读取")
+        split = "file"
+    account.notes.append(_HOW[split] + ("（自动判断，可在导入选项中更改）" if options.split == "auto" else ""))
+    with open_text(source, found) as lines:
+        if split == "file":
+            text = lines.read()
+            if text.strip():
+                yield Document(text, id=source.stem, name=source.name), None
+        elif split == "line":
+            yield from _lines(lines, source, account=account)
+        else:
+            for number, text in enumerate(paragraphs(lines), start=1):
+                yield (
+                    Document(text, id=f"{source.stem}-{number}", name=source.name, metadata={PARAGRAPH: str(number)}),
+                    None,
+                )
 
 
-def _choose(text: str, markdown: bool) -> Split:
-    lines = [line for line in text.split("\n") if line.strip()]
-    if markdown or len(lines) < 2:
+def paragraphs(lines: Iterable[str]) -> Iterator[str]:
+    """Runs of lines between blank ones, joined, without the blank ends."""
+    run: list[str] = []
+    for line in lines:
+        if line.strip():
+            run.append(line)
+        elif run:
+            yield "".join(run).rstrip("\n")
+            run = []
+    if run:
+        yield "".join(run).rstrip("\n")
+
+
+def _lines(lines: Iterable[str], source: Source, *, account: Account) -> Iterator[Item]:
+    blank = 0
+    for number, line in enumerate(lines, start=1):
+        text = line.rstrip("\n")
+        if text.strip():
+            yield (
+                Document(text, id=f"{source.stem}-{number}", name=source.name, metadata={LINE: str(number)}),
+                None,
+            )
+        else:
+            blank += 1
+    if blank:
+        account.notes.append(f"跳过 {blank} 个空行")
+
+
+def _choose(lines: Iterable[str], *, markdown: bool) -> Split:
+    lengths = [len(line.rstrip("\n")) for line in lines if line.strip()]
+    if markdown or len(lengths) < 2:
         return "file"
-    mean = sum(len(line) for line in lines) / len(lines)
-    return "line" if mean < MESSAGE_CHARACTERS else "file"
+    return "line" if sum(lengths) / len(lengths) < MESSAGE_CHARACTERS else "file"

@@ -16,8 +16,9 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT))  # so that it runs from anywhere without an installed package
 
 from core.config import Settings  # noqa: E402
+from core.inference.assembly import load_engine  # noqa: E402
 from core.readers.jsonl import document_from_json  # noqa: E402
-from core.services import load_engine, make_items  # noqa: E402
+from core.services import make_items  # noqa: E402
 from core.tasks import TASKS  # noqa: E402
 from core.types import AnnotatedDocument, Annotation, Document  # noqa: E402
 

@@ -10,14 +10,14 @@ import streamlit as st
 
 from core import services
 from core.errors import RexError
-from core.readers import ReadReport
+from core.readers import EXTENSIONS, ReadReport, Split
 from core.types import Document
 from streamlit_app.components.messages import plain, show_error
 from streamlit_app.i18n import t
 from streamlit_app.resources import application
 
-PLAIN_TEXT, TABLES, JSON = ("txt", "md"), ("csv", "tsv"), ("jsonl", "json")
-SPLITS = ("auto", "file", "line", "paragraph")
+SPLIT, TABLES = ("txt", "md", "docx", "docm", "pdf"), ("csv", "tsv", "xlsx", "xls", "xlsm")
+SPLITS: tuple[Split, ...] = ("auto", "file", "line", "paragraph", "page")
 PREVIEW = 5
 
 
@@ -25,18 +25,18 @@ def document_upload(key: str) -> list[Document]:
     """Draw the uploader and what was read; the documents of all files. A file with an error is named and left out."""
     files = st.file_uploader(
         t("upload.label"),
-        [*PLAIN_TEXT, *TABLES, *JSON],
+        list(EXTENSIONS),
         accept_multiple_files=True,
         key=f"{key}-upload",
         help=t("upload.help"),
     )
     if not files:
-        st.caption(t("upload.empty"))
+        st.caption(t("upload.empty", formats="、".join(EXTENSIONS)))
         return []
     documents: list[Document] = []
     said = st.container()
     with st.expander(t("upload.options"), icon=":material/tune:"):
-        options = _split(key) if any(_suffix(file.name) in PLAIN_TEXT for file in files) else {}
+        options = _split(key) if any(_suffix(file.name) in SPLIT for file in files) else {}
         for file in files:
             try:
                 report = _read(key, file, options=options)
@@ -92,7 +92,7 @@ def _split(key: str) -> dict[str, str]:
 
 
 def _summary(name: str, report: ReadReport) -> str:
-    read = t("upload.read", name=plain(name), count=len(report.documents), encoding=plain(report.encoding))
+    read = t("upload.read", name=plain(name), count=len(report.documents), encoding=plain(report.encoding or "—"))
     return "  \n".join([read, *(plain(note) for note in report.notes)])
 
 

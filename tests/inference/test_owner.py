@@ -84,8 +84,11 @@ def _batch() -> Packed:
 
 def _gone(pid: int) -> bool:
     deadline = time.monotonic() + WAIT_S
+    threads = Path(f"/proc/{pid}/task")
     while time.monotonic() < deadline:
-        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+        ended = not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        # A process whose first thread has ended looks like a zombie while the others still end.
+        if ended and (not threads.is_dir() or len(list(threads.iterdir())) < 2):
             return True
         time.sleep(0.05)
     return False

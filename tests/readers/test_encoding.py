@@ -122,3 +122,11 @@ def test_an_encoding_beyond_chinese_is_marked_as_a_guess() -> None:
     decoded = decode(text.encode("cp1251"))
     assert decoded.text == text
     assert "推测" in decoded.note
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_without_a_mark_is_read_when_it_is_long_enough_to_tell(encoding: str) -> None:
+    text = (SIMPLIFIED + "\n") * 3
+    decoded = decode(text.encode(encoding))
+    assert (decoded.text, decoded.encoding) == (text, encoding)
+    assert "没有字节顺序标记" in decoded.note

@@ -25,11 +25,11 @@ def texts(report: object) -> list[str]:
 def test_short_lines_become_one_document_each() -> None:
     report = read("留言.txt", "屏幕碎了\n\n  电池不耐用\n".encode())
     assert report.documents == (
-        Document("屏幕碎了", id="留言-1", name="留言.txt"),
-        Document("  电池不耐用", id="留言-3", name="留言.txt"),
+        Document("屏幕碎了", id="留言-1", name="留言.txt", metadata={"来源行": "1"}),
+        Document("  电池不耐用", id="留言-3", name="留言.txt", metadata={"来源行": "3"}),
     )
     assert any("每个非空行" in note for note in report.notes)
-    assert any("跳过 2 个空行" in note for note in report.notes)
+    assert any("跳过 1 个空行" in note for note in report.notes)
 
 
 def test_long_lines_stay_one_document() -> None:
@@ -246,7 +246,8 @@ def test_a_list_of_types_is_a_schema() -> None:
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("a.docx", b"x", "不支持“a.docx”的格式.*txt、md、csv"),
+        ("a.pptx", b"x", "不支持“a.pptx”的格式.*txt、md、csv"),
+        ("a.docx", b"x", "扩展名是 docx，内容却不是Word 文档"),
         ("没有后缀", b"x", "不支持"),
         ("a.txt", b"", "空文件"),
         ("a.csv", b" \n\t\n", "只有空白"),
