@@ -119,8 +119,8 @@ class ProcessOwner:
 
     def memory(self) -> MemoryReading:
         """What the process holds now; nothing while there is none."""
-        reading: MemoryReading = self._ask("memory") if self.loaded else MemoryReading(rss_bytes=0)
-        return reading
+        reading: MemoryReading | None = self._ask("memory")
+        return reading or MemoryReading(rss_bytes=0)
 
     def cards(self) -> dict[str, TorchMemory] | None:
         """PyTorch's memory by card as the process last told it, at most a second old while it works."""
@@ -132,16 +132,15 @@ class ProcessOwner:
 
     def flush(self) -> FlushReport:
         """Give the process's cached memory back."""
-        if self.loaded:
-            report: FlushReport = self._ask("flush")
+        report: FlushReport | None = self._ask("flush")
+        if report is not None:
             return report
         nothing = MemoryReading(rss_bytes=0)
         return FlushReport(nothing, nothing, waited_s=0.0, duration_s=0.0, objects=0, trimmed=True, on_gpu=False)
 
     def trim(self) -> None:
         """Give the process's cached memory back in a pause."""
-        if self.loaded:
-            self._ask("trim")
+        self._ask("trim")
 
     def close(self) -> None:
         """End the process, for good."""
@@ -157,12 +156,16 @@ class ProcessOwner:
         return raw
 
     def _ask(self, verb: str) -> Any:
+        """The process's answer; None when there is none, or none any more: then it holds nothing either."""
+        if not self.loaded:
+            return None
         try:
             self._send(verb)
             return self._receive()
         except WorkerGone as gone:
             self._stop()
-            raise WorkerError(f"推理进程意外退出：{gone}。下一次分析会重新启动它") from gone
+            self._record("restart", f"推理进程意外退出，下一次分析会重新启动它：{gone}")
+            return None
 
     def _begin(self) -> None:
         if self._closed:

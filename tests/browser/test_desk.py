@@ -33,7 +33,8 @@ OPEN_MS = 60_000
 NEW_TYPE = "产品名称"
 PAGES = (
     "overview", "entities", "relations", "events", "aspects", "aspect_sentiment", "sentiment", "classification",
-    "hierarchy", "matching", "coreference", "reading", "documents", "runs", "schemas", "gpu", "settings",
+    "hierarchy", "matching", "coreference", "reading", "documents", "runs", "schemas", "exports",
+    "gpu", "settings",
 )  # fmt: skip
 
 
