@@ -28,6 +28,7 @@ PAGES = {
     "relations": True,
     "documents": False,
     "runs": False,
+    "exports": False,
     "gpu": False,
     "settings": False,
 }
