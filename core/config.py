@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,7 +55,9 @@ def parse_budget(text: str) -> MemoryBudget:
 class Settings(BaseSettings):
     """What can be set, with its default; the README's table is made from these descriptions."""
 
-    model_config = SettingsConfigDict(env_prefix="REX_", env_file=".env", extra="ignore", protected_namespaces=())
+    model_config = SettingsConfigDict(
+        env_prefix="REX_", env_file=".env", extra="ignore", populate_by_name=True, protected_namespaces=()
+    )
 
     model: str = Field(str(EMBEDDED_MODEL), description="checkpoint directory or ModelScope id")
     model_revision: str = Field("master", description="revision of a ModelScope id; pin a tag or commit in production")
@@ -69,7 +71,11 @@ class Settings(BaseSettings):
         0, ge=0, description="tokens in one batch, padding included; 0: the profile decides, 1024 on the CPU"
     )
     data_dir: Path = Field(ROOT / "data", description="where the database, uploads, exports and downloads are kept")
-    database_url: str = Field("", description="SQLAlchemy URL; empty: data_dir/app.db")
+    database_url: str = Field(
+        "",
+        validation_alias=AliasChoices("REX_DATABASE_URL", "DATABASE_URL"),
+        description="SQLAlchemy URL, SQLite or PostgreSQL; `DATABASE_URL` is read too; empty: data_dir/app.db",
+    )
     cpu_threads: int = Field(0, ge=0, description="threads of one forward pass on the CPU; 0: the physical cores")
     profile: str = Field("auto", description="auto: by the card found; or a name of the table in docs/gpu.md")
     memory_budget: str = Field(

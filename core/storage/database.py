@@ -12,7 +12,7 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from core.errors import StorageError
@@ -30,11 +30,16 @@ def open_database(url: str) -> Engine:
     Raises StorageError for a URL that cannot be used or a folder that cannot be made.
     """
     try:
-        parsed = make_url(url)
+        parsed = parse_url(url)
         engine = create_engine(parsed, json_serializer=partial(json.dumps, ensure_ascii=False))
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+    except (ArgumentError, NoSuchModuleError) as error:
         raise StorageError(
             f"数据库地址无法使用：{url}。请检查 REX_DATABASE_URL，例如 sqlite:////数据/app.db。"
+        ) from error
+    except ImportError as error:
+        raise StorageError(
+            f"缺少数据库 {parsed.drivername} 的驱动（{error}）。"
+            "PostgreSQL 的驱动这样安装：pip install -r requirements-postgres.txt。"
         ) from error
     if engine.dialect.name == "sqlite":
         if parsed.database and parsed.database != ":memory:":
@@ -44,15 +49,18 @@ def open_database(url: str) -> Engine:
     return engine
 
 
+def parse_url(url: str) -> URL:
+    """A database URL as SQLAlchemy reads it; the usual spellings of PostgreSQL get the driver that we pin."""
+    parsed = make_url(url)
+    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername in ("postgres", "postgresql") else parsed
+
+
 def migrate(engine: Engine) -> None:
     """Upgrade the database to the newest version in one transaction; does nothing when it is there already.
 
     Raises StorageError when the file is not a database, cannot be written, or was made by a newer version.
     """
-    config = Config()
-    # Config interpolates "%": a folder name may contain it.
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
+    config = migrations()
     with storage_errors(engine), writing(engine).begin() as connection:
         config.attributes["connection"] = connection
         try:
@@ -62,6 +70,15 @@ def migrate(engine: Engine) -> None:
                 f"数据库 {engine.url.render_as_string()} 的版本与本程序不符（{error}）。"
                 "它可能由更新的版本创建：请升级程序，或用 REX_DATABASE_URL 指定另一个数据库。"
             ) from error
+
+
+def migrations() -> Config:
+    """Where Alembic finds the migrations; the connection is for the caller to add."""
+    config = Config()
+    # Config interpolates "%": a folder name may contain it.
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
 
 
 def writing(engine: Engine) -> Engine:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Row, Select, func, or_, select, tuple_
+from sqlalchemy import Engine, Row, Select, func, select, tuple_
 
 from core.errors import StorageError
 from core.storage.codec import StoredAnnotation, build_document, load_paths, unflatten
 from core.storage.database import storage_errors
+from core.storage.search import Search, conditions
 from core.storage.tables import AnnotationRow, DocumentRow, RunDocumentRow, RunRow, SchemaRow
 from core.types import AnnotatedDocument, Document
 
@@ -21,7 +22,12 @@ PREVIEW_CHARACTERS = 120
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """A run as a list shows it; `annotations` counts its findings, children included."""
+    """A run, which is a job, as a list shows it; `annotations` counts its findings, children included.
+
+    `source` is the checkpoint that it asks for (empty: imported), `failed` counts the documents of `done` that could
+    not be annotated, `owner` the process that works on it, last heard of at `heartbeat_at`, and `worked_s` the seconds
+    spent by all processes.
+    """
 
     id: int
     task: str
@@ -42,6 +48,26 @@ class RunInfo:
     finished_at: datetime | None
     error: str | None
     annotations: int
+    source: str
+    failed: int
+    owner: str
+    heartbeat_at: datetime | None
+    worked_s: float
+
+    @property
+    def active(self) -> bool:
+        """Whether it waits or is being worked on."""
+        return self.state in ("queued", "running")
+
+    @property
+    def per_s(self) -> float | None:
+        """Documents per second of work; None before the first."""
+        return self.done / self.worked_s if self.done and self.worked_s > 0 else None
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds of work left at that rate; None while it is not known."""
+        return (self.total - self.done) / self.per_s if self.per_s else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,31 +115,49 @@ def get_run(engine: Engine, run_id: int) -> RunInfo:
     return RunInfo(**rows[0]._mapping)
 
 
-def list_documents(engine: Engine, search: str = "", *, limit: int = 50, offset: int = 0) -> list[DocumentInfo]:
-    """Documents, newest first, whose text, name or id contains `search`."""
+def list_documents(
+    engine: Engine, search: str | Search = "", *, limit: int = 50, offset: int = 0
+) -> list[DocumentInfo]:
+    """Documents, newest first, that a search finds: words of text, name or id, and values of metadata."""
     runs = select(func.count()).where(RunDocumentRow.document_id == DocumentRow.id).scalar_subquery()
-    query = (
-        select(
-            DocumentRow.id,
-            DocumentRow.external_id,
-            DocumentRow.name,
-            func.substr(DocumentRow.text, 1, PREVIEW_CHARACTERS).label("preview"),
-            func.length(DocumentRow.text).label("characters"),
-            DocumentRow.meta.label("metadata"),
-            DocumentRow.created_at,
-            runs.label("runs"),
+    with storage_errors(engine), engine.connect() as connection:
+        # the numbers first: a page far down must not read the texts of all pages before it
+        numbers = select(DocumentRow.id).where(*conditions(connection, _search(search)))
+        numbers = numbers.order_by(DocumentRow.id.desc()).limit(limit).offset(offset)
+        query = (
+            select(
+                DocumentRow.id,
+                DocumentRow.external_id,
+                DocumentRow.name,
+                func.substr(DocumentRow.text, 1, PREVIEW_CHARACTERS).label("preview"),
+                func.length(DocumentRow.text).label("characters"),
+                DocumentRow.meta.label("metadata"),
+                DocumentRow.created_at,
+                runs.label("runs"),
+            )
+            .where(DocumentRow.id.in_(connection.scalars(numbers).all()))
+            .order_by(DocumentRow.id.desc())
         )
-        .where(*_matches(search))
-        .order_by(DocumentRow.id.desc())
-        .limit(limit)
-        .offset(offset)
-    )
-    return [DocumentInfo(**row._mapping) for row in _all(engine, query)]
+        return [DocumentInfo(**row._mapping) for row in connection.execute(query)]
 
 
-def count_documents(engine: Engine, search: str = "") -> int:
+def count_documents(engine: Engine, search: str | Search = "") -> int:
     """How many documents `list_documents` would find without a limit."""
-    return int(_all(engine, select(func.count()).select_from(DocumentRow).where(*_matches(search)))[0][0])
+    with storage_errors(engine), engine.connect() as connection:
+        query = select(func.count()).select_from(DocumentRow).where(*conditions(connection, _search(search)))
+        return int(connection.scalar(query) or 0)
+
+
+def runs_of_document(engine: Engine, document_id: int, *, limit: int = 50) -> list[RunInfo]:
+    """The runs that read a document, newest first."""
+    of_document = select(RunDocumentRow.run_id).where(RunDocumentRow.document_id == document_id)
+    query = _run_query().where(RunRow.id.in_(of_document)).order_by(RunRow.id.desc()).limit(limit)
+    return [RunInfo(**row._mapping) for row in _all(engine, query)]
+
+
+def load_result(engine: Engine, run_id: int, document_id: int) -> AnnotatedDocument | None:
+    """What one run found in one document; None when it has not read it. Raises StorageError for an unknown run."""
+    return next(iter(iter_results(engine, run_id, document_id=document_id)), None)
 
 
 def get_document(engine: Engine, document_id: int) -> Document:
@@ -124,16 +168,31 @@ def get_document(engine: Engine, document_id: int) -> Document:
     return _document(rows[0])
 
 
+def get_documents(engine: Engine, document_ids: Sequence[int]) -> dict[int, Document]:
+    """Several documents by their numbers; those that are not there are left out."""
+    rows = _all(engine, select(*_DOCUMENT_COLUMNS).where(DocumentRow.id.in_(document_ids)))
+    return {row.id: _document(row) for row in rows}
+
+
 def load_results(engine: Engine, run_id: int) -> list[AnnotatedDocument]:
     """What a run found, in the order of its input. Raises StorageError for an unknown run."""
     return list(iter_results(engine, run_id))
 
 
-def iter_results(engine: Engine, run_id: int, *, batch: int = 500) -> Iterator[AnnotatedDocument]:
-    """What a run found, in the order of its input, `batch` documents in memory at a time.
+def iter_results(
+    engine: Engine, run_id: int, *, batch: int = 500, document_id: int | None = None
+) -> Iterator[AnnotatedDocument]:
+    """What a run found, in the order of its input, `batch` documents in memory at a time; or in one document only.
 
     Each batch is read in a transaction of its own. Raises StorageError for an unknown run.
     """
+    return (result for _, result in iter_numbered(engine, run_id, batch=batch, document_id=document_id))
+
+
+def iter_numbered(
+    engine: Engine, run_id: int, *, batch: int = 500, document_id: int | None = None
+) -> Iterator[tuple[int, AnnotatedDocument]]:
+    """What `iter_results` gives, each with the number of its document."""
     task = get_run(engine, run_id).task
     place = tuple_(RunDocumentRow.position, RunDocumentRow.document_id)
     query = (
@@ -150,6 +209,8 @@ def iter_results(engine: Engine, run_id: int, *, batch: int = 500) -> Iterator[A
         .order_by(RunDocumentRow.position, RunDocumentRow.document_id)
         .limit(batch)
     )
+    if document_id is not None:
+        query = query.where(RunDocumentRow.document_id == document_id)
     columns = ("document_id", "id", "parent_id", "type", "start", "end", "text", "score")
     found = (
         select(*(getattr(AnnotationRow, name) for name in columns))
@@ -167,7 +228,7 @@ def iter_results(engine: Engine, run_id: int, *, batch: int = 500) -> Iterator[A
         if not rows:
             return
         for row in rows:
-            yield AnnotatedDocument(
+            result = AnnotatedDocument(
                 document=_document(row),
                 task=task,
                 annotations=unflatten(nodes[row.id]),
@@ -176,6 +237,7 @@ def iter_results(engine: Engine, run_id: int, *, batch: int = 500) -> Iterator[A
                 notes=tuple(row.notes),
                 error=row.error,
             )
+            yield row.id, result
 
 
 def type_counts(engine: Engine, run_id: int) -> dict[str, int]:
@@ -244,19 +306,13 @@ def _document(row: Row[*tuple[Any, ...]]) -> Document:
     )
 
 
-def _matches(search: str) -> list[ColumnElement[bool]]:
-    if not search:
-        return []
-    columns = (DocumentRow.text, DocumentRow.name, DocumentRow.external_id)
-    # autoescape: "%" and "_" in the search mean themselves
-    return [or_(*(column.contains(search, autoescape=True) for column in columns))]
+def _search(search: str | Search) -> Search:
+    return Search(search) if isinstance(search, str) else search
 
 
 def _run_query() -> Select[*tuple[Any, ...]]:
-    annotations = select(func.count()).where(AnnotationRow.run_id == RunRow.id).scalar_subquery()
     return select(
         *RunRow.__table__.columns,
         SchemaRow.name.label("schema_name"),
         SchemaRow.version.label("schema_version"),
-        annotations.label("annotations"),
     ).join(SchemaRow, RunRow.schema_id == SchemaRow.id, isouter=True)

@@ -6,16 +6,17 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import groupby, islice
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy import Engine, delete, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from core.errors import StorageError
-from core.storage.codec import document_inputs, document_sha256, dump_paths, flatten
+from core.storage.codec import document_sha256
 from core.storage.database import storage_errors, writing
-from core.storage.tables import AnnotationRow, DocumentRow, RunDocumentRow, RunRow, SchemaRow, utc_now
+from core.storage.rows import Finished, findings, insert_documents, insert_results
+from core.storage.tables import DocumentRow, RunDocumentRow, RunRow, SchemaRow, utc_now
 from core.types import AnnotatedDocument, Document
 
 # Hashes looked up in one statement; SQLite allows 32,766 bound values.
@@ -46,16 +47,15 @@ class Store:
         with self._transaction() as session:
             stored = _rows_by_hash(session, list(hashes.values()))
             ids: dict[int, int] = {}
-            new: dict[int, DocumentRow] = {}
-            for key, document in distinct.items():
+            new: list[int] = []
+            for key in distinct:
                 known = stored[hashes[key]]
                 if known:
                     ids[key] = known.pop(0)
                 else:
-                    new[key] = _document_row(document, hashes[key])
-            session.add_all(new.values())
-            session.flush()
-            ids.update((key, row.id) for key, row in new.items())
+                    new.append(key)
+            added = insert_documents(session, [(distinct[key], hashes[key]) for key in new])
+            ids.update(zip(new, added, strict=True))
             return [ids[id(document)] for document in documents]
 
     def save_schema(self, name: str, task: str, *, body: Mapping[str, Any]) -> int:
@@ -113,34 +113,12 @@ class Store:
         `position` is the document's place in the run's input; `queries.load_results` keeps that order.
         Raises StorageError when the run or the document does not exist.
         """
+        self.save_results(run_id, [Finished(document_id, result, duration_s, position)])
+
+    def save_results(self, run_id: int, finished: Sequence[Finished]) -> None:
+        """Keep what a run found in several documents, in one transaction; as `save_result` otherwise."""
         with self._transaction() as session:
-            old = session.get(RunDocumentRow, (run_id, document_id))
-            new_documents, new_windows = 1, result.windows
-            if old is not None:
-                new_documents, new_windows = 0, result.windows - old.windows
-                session.execute(
-                    delete(RunDocumentRow).where(
-                        RunDocumentRow.run_id == run_id, RunDocumentRow.document_id == document_id
-                    )
-                )
-            session.execute(
-                insert(RunDocumentRow).values(
-                    run_id=run_id,
-                    document_id=document_id,
-                    position=position,
-                    windows=result.windows,
-                    paths=dump_paths(result.paths),
-                    notes=list(result.notes),
-                    error=result.error,
-                    duration_s=duration_s,
-                )
-            )
-            _insert_annotations(session, run_id, document_id, result=result)
-            session.execute(
-                update(RunRow)
-                .where(RunRow.id == run_id)
-                .values(done=RunRow.done + new_documents, windows=RunRow.windows + new_windows)
-            )
+            insert_results(session, run_id, finished)
 
     def finish_run(self, run_id: int, state: str, *, error: str | None = None) -> None:
         """Close a run as done, failed or cancelled. Raises StorageError for another state or an unknown run."""
@@ -150,11 +128,15 @@ class Store:
                 raise StorageError(f"没有编号为 {run_id} 的运行记录，它可能已被删除。请刷新列表。")
             run.state, run.error, run.finished_at = state, error, utc_now()
 
-    def close_abandoned_runs(self) -> int:
-        """Close the runs that a killed process left open; what they finished stays. Returns their number."""
-        note = "程序在运行途中退出：已完成的文档保留，其余请重新运行。"
+    def close_abandoned_imports(self) -> int:
+        """Close the runs that a killed import left open; what they hold stays. Returns their number.
+
+        Jobs are not among them: they go on.
+        """
+        note = "程序在导入途中退出：已导入的文档保留，其余请重新导入。"
         with self._transaction() as session:
-            left = session.scalars(select(RunRow).where(RunRow.state == "running")).all()
+            imports = (RunRow.state == "running") & (RunRow.source == "")
+            left = session.scalars(select(RunRow).where(imports)).all()
             for run in left:
                 run.state, run.error, run.finished_at = "failed", note, utc_now()
             return len(left)
@@ -168,27 +150,25 @@ class Store:
         """Remove a document and what every run found in it; the runs' totals shrink accordingly."""
         with self._transaction() as session:
             found = session.execute(
-                select(RunDocumentRow.run_id, RunDocumentRow.windows).where(RunDocumentRow.document_id == document_id)
+                select(
+                    RunDocumentRow.run_id, RunDocumentRow.windows, findings(document_id), RunDocumentRow.error
+                ).where(RunDocumentRow.document_id == document_id)
             ).all()
+            waiting = select(JobDocumentRow.run_id).where(JobDocumentRow.document_id == document_id)
+            session.execute(update(RunRow).where(RunRow.id.in_(waiting)).values(total=RunRow.total - 1))
             session.execute(delete(DocumentRow).where(DocumentRow.id == document_id))
-            for run_id, windows in found:
+            for run_id, windows, count, error in found:
                 session.execute(
                     update(RunRow)
                     .where(RunRow.id == run_id)
-                    .values(total=RunRow.total - 1, done=RunRow.done - 1, windows=RunRow.windows - windows)
+                    .values(
+                        total=RunRow.total - 1,
+                        done=RunRow.done - 1,
+                        windows=RunRow.windows - windows,
+                        annotations=RunRow.annotations - count,
+                        failed=RunRow.failed - bool(error),
+                    )
                 )
-
-
-def _document_row(document: Document, sha256: str) -> DocumentRow:
-    return DocumentRow(
-        external_id=document.id,
-        name=document.name,
-        text=document.text,
-        text_pair=document.text_pair,
-        inputs=document_inputs(document),
-        meta=dict(document.metadata),
-        sha256=sha256,
-    )
 
 
 def _rows_by_hash(session: Session, hashes: Sequence[str]) -> defaultdict[str, list[int]]:
@@ -200,28 +180,3 @@ def _rows_by_hash(session: Session, hashes: Sequence[str]) -> defaultdict[str, l
         for sha256, row_id in session.execute(query):
             rows[sha256].append(row_id)
     return rows
-
-
-def _insert_annotations(session: Session, run_id: int, document_id: int, *, result: AnnotatedDocument) -> None:
-    """Insert level by level: one statement a level, the parents' ids being known by then."""
-    ids: dict[int, int] = {}
-    by_level = sorted(flatten(result.annotations), key=lambda node: node.level)
-    for _, level in groupby(by_level, key=lambda node: node.level):
-        nodes = list(level)
-        rows = [
-            {
-                "run_id": run_id,
-                "document_id": document_id,
-                "parent_id": None if node.parent is None else ids[node.parent],
-                "type": node.annotation.type,
-                "start": node.annotation.start,
-                "end": node.annotation.end,
-                "text": node.annotation.text,
-                "score": node.annotation.score,
-                "position": node.position,
-            }
-            for node in nodes
-        ]
-        statement = insert(AnnotationRow).returning(AnnotationRow.id, sort_by_parameter_order=True)
-        new_ids = session.scalars(statement, rows).all()
-        ids.update(zip((node.position for node in nodes), new_ids, strict=True))

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-RUN_STATES = ("running", "done", "failed", "cancelled")
+RUN_STATES = ("queued", "running", "paused", "done", "failed", "cancelled")
 
 
 def utc_now() -> datetime:
@@ -75,6 +75,17 @@ class DocumentRow(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
 
 
+class DocumentMetadataRow(Base):
+    """One entry of a document's metadata, cut to what an index holds; `documents.metadata` has it whole."""
+
+    __tablename__ = "document_metadata"
+    __table_args__ = (Index(None, "key", "value", "document_id"),)
+
+    document_id: Mapped[int] = mapped_column(ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    value: Mapped[str] = mapped_column(String(255))
+
+
 class SchemaRow(Base):
     """One version of a named schema."""
 
@@ -90,10 +101,10 @@ class SchemaRow(Base):
 
 
 class RunRow(Base):
-    """One task asked of a set of documents, with the model and settings that answered."""
+    """A job: one task asked of a set of documents, with the model and settings that answered."""
 
     __tablename__ = "runs"
-    __table_args__ = (CheckConstraint("state IN ('running', 'done', 'failed', 'cancelled')", name="state"),)
+    __table_args__ = (CheckConstraint(f"state IN {RUN_STATES}", name="state"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     task: Mapped[str] = mapped_column(String(32), index=True)
@@ -109,9 +120,20 @@ class RunRow(Base):
     total: Mapped[int]
     done: Mapped[int] = mapped_column(default=0)
     windows: Mapped[int] = mapped_column(default=0)
+    # findings of all its documents, children included: counting millions would make every list wait
+    annotations: Mapped[int] = mapped_column(default=0, server_default="0")
     started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now, index=True)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     error: Mapped[str | None] = mapped_column(Text)
+    # the checkpoint that is to answer, as it was asked for; empty for what was imported
+    source: Mapped[str] = mapped_column(String(512), default="", server_default="")
+    # documents that could not be annotated
+    failed: Mapped[int] = mapped_column(default=0, server_default="0")
+    # the process that works on it, and when that was last heard of; see `core.jobs.lease`
+    owner: Mapped[str] = mapped_column(String(255), default="", server_default="")
+    heartbeat_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # seconds spent on it by all processes together
+    worked_s: Mapped[float] = mapped_column(Float, default=0.0, server_default="0")
 
 
 class RunDocumentRow(Base):
@@ -130,6 +152,22 @@ class RunDocumentRow(Base):
     notes: Mapped[list[str]] = mapped_column(JSON)
     error: Mapped[str] = mapped_column(Text, default="")
     duration_s: Mapped[float] = mapped_column(Float)
+    # what this very document was read on: a job may go on elsewhere
+    dtype: Mapped[str] = mapped_column(String(32), default="", server_default="")
+    device: Mapped[str] = mapped_column(String(64), default="", server_default="")
+
+
+class JobDocumentRow(Base):
+    """A document that a job has still to read; it leaves in the transaction that keeps what was found."""
+
+    __tablename__ = "job_documents"
+    __table_args__ = (Index(None, "run_id", "position"),)
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    document_id: Mapped[int] = mapped_column(
+        ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    position: Mapped[int]
 
 
 class AnnotationRow(Base):

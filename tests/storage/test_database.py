@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from core.errors import StorageError
-from core.storage.database import migrate, open_database
+from core.storage.database import migrate, migrations, open_database
+from core.storage.search_index import INDEX
 from core.storage.tables import Base
 
 TABLES = {"documents", "schemas", "runs", "run_documents", "annotations"}
@@ -36,14 +38,17 @@ def test_a_new_file_gets_every_table_from_any_working_directory(
 
 
 def test_migrations_give_exactly_the_declared_tables(engine: Engine) -> None:
+    # the search index keeps tables of its own, which SQLite makes
+    options = {"include_name": lambda name, kind, parents: not (kind == "table" and name.startswith(INDEX))}
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+        assert compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata) == []
 
 
 def test_migrating_twice_changes_nothing(engine: Engine) -> None:
     migrate(engine)
     with engine.connect() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0001"]
+        versions = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
+    assert versions == [ScriptDirectory.from_config(migrations()).get_current_head()]
 
 
 def test_migrating_leaves_logging_alone(tmp_path: Path) -> None:

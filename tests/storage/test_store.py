@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Engine, func, select
 
 from core.errors import StorageError
 from core.storage import queries
@@ -20,8 +20,9 @@ NASTY = '😀 Robert\'); DROP TABLE documents;-- "引号" 100%_好 <b>&</b>\r\n\
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(tmp_path)
+def store(empty: Engine) -> Store:
+    migrate(empty)
+    return Store(empty)
 
 
 def open_store(folder: Path) -> Store:
