@@ -14,5 +14,5 @@ def build(settings: Settings | None = None) -> Application:
     database = open_database(settings.resolved_database_url)
     migrate(database)
     app = Application(settings, database=database, monitor=GpuMonitor())
-    app.store.close_abandoned_runs()
+    app.store.close_abandoned_imports()
     return app

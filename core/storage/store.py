@@ -16,7 +16,7 @@ from core.errors import StorageError
 from core.storage.codec import document_sha256
 from core.storage.database import storage_errors, writing
 from core.storage.rows import Finished, findings, insert_documents, insert_results
-from core.storage.tables import DocumentRow, RunDocumentRow, RunRow, SchemaRow, utc_now
+from core.storage.tables import DocumentRow, JobDocumentRow, RunDocumentRow, RunRow, SchemaRow, utc_now
 from core.types import AnnotatedDocument, Document
 
 # Hashes looked up in one statement; SQLite allows 32,766 bound values.

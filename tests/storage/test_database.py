@@ -71,7 +71,7 @@ def test_every_connection_has_wal_foreign_keys_and_patience(engine: Engine) -> N
 
 
 def test_foreign_keys_are_enforced(engine: Engine) -> None:
-    row = "INSERT INTO run_documents VALUES (7, 7, 0, 1, '[]', '[]', '', 0.1)"
+    row = "INSERT INTO run_documents VALUES (7, 7, 0, 1, '[]', '[]', '', 0.1, '', '')"
     with pytest.raises(IntegrityError), engine.begin() as connection:
         connection.execute(text(row))
 
