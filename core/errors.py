@@ -6,6 +6,7 @@ RexError
  ├── CheckpointError   model files that are missing, damaged or of another network
  ├── FormatError       an upload or export file that cannot be read or written
  ├── StorageError      the database refuses, is missing or is of another version
+ │    └── ConflictError    somebody else has changed the same thing meanwhile
  ├── DeviceError       the chosen device is absent or fails
  │    └── GpuMemoryError   a single window does not fit into the GPU memory that is left
  │    └── WorkerError  the process that holds the model ended and could not be replaced
@@ -42,6 +43,10 @@ class FormatError(RexError):
 
 class StorageError(RexError):
     """The database refuses, is missing or is of another version."""
+
+
+class ConflictError(StorageError):
+    """Somebody else has changed the same thing meanwhile; nothing was written."""
 
 
 class DeviceError(RexError):

@@ -1,0 +1,1 @@
+"""Corrections of annotations by people: pure functions over frozen nodes, and what they come to."""

@@ -1,0 +1,319 @@
+"""Reads of corrections: the queue, one document under review, its history, and what reviewed documents came to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import ColumnElement, Engine, Row, Select, and_, func, select
+
+from core.errors import StorageError
+from core.review.changes import Change, load_change
+from core.review.edits import edited
+from core.review.nodes import (
+    REVIEWED,
+    UNREVIEWED,
+    Nodes,
+    from_annotations,
+    load_nodes,
+    machine_annotations,
+    to_annotations,
+)
+from core.storage.database import storage_errors
+from core.storage.queries import get_documents, iter_numbered
+from core.storage.review_tables import ReviewRow, RevisionRow
+from core.storage.tables import AnnotationRow, DocumentRow, RunDocumentRow
+from core.types import AnnotatedDocument, Annotation, Document
+
+PREVIEW_CHARACTERS = 60
+BATCH = 500
+POSITION, CERTAINTY = "position", "certainty"
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewPair:
+    """A reviewed document of a run: what the machine said and what a person made of it, both in text order.
+
+    Rejected annotations, with all below them, are not in `corrected`; added ones are, with score 1.0.
+    """
+
+    document_id: int
+    document: Document
+    state: str
+    machine: tuple[Annotation, ...]
+    corrected: tuple[Annotation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A document of a run as it stands; version 0 when nobody has touched it. `can_undo` and `can_redo`: steps left."""
+
+    run_id: int
+    document_id: int
+    document: Document
+    task: str
+    state: str
+    version: int
+    nodes: Nodes
+    author: str
+    updated_at: datetime | None
+    can_undo: bool
+    can_redo: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One step of a document's history."""
+
+    number: int
+    action: str
+    change: Change
+    author: str
+    created_at: datetime
+    batch: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueItem:
+    """A document in the queue; `score` is its least certain annotation, None without any."""
+
+    document_id: int
+    external_id: str
+    preview: str
+    state: str
+    annotations: int
+    score: float | None
+    author: str
+    updated_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFilter:
+    """Which documents of a run to review, and in which order.
+
+    states: empty for all. type: only documents in which the machine found it. below: only documents with an
+    annotation of a lower score (of `type`, if given). order: "position" (of the input) or "certainty" (least first).
+    """
+
+    states: tuple[str, ...] = ()
+    type: str | None = None
+    below: float | None = None
+    order: str = POSITION
+
+
+def reviewed_pairs(engine: Engine, run_id: int) -> Iterator[ReviewPair]:
+    """The reviewed documents of a run, in the order of its input.
+
+    Reviewed are documents whose state is "approved" (a person finished it and changed nothing) or "corrected" (a
+    person finished it and added, rejected, retyped or moved something). Documents that are unreviewed, started but
+    not finished, rejected as a whole, or skipped are left out: nobody vouches for them. `machine` is what the
+    machine said when the review began. Reads some documents at a time.
+    """
+    ids = queue_ids(engine, run_id, QueueFilter(states=REVIEWED))
+    for start in range(0, len(ids), BATCH):
+        some = ids[start : start + BATCH]
+        rows = {row.document_id: row for row in _rows(engine, run_id, some)}
+        documents = get_documents(engine, some)
+        for one in some:
+            if one in rows and one in documents and rows[one].state in REVIEWED:  # deleted or reopened meanwhile
+                nodes = load_nodes(rows[one].nodes)
+                trees = machine_annotations(nodes), to_annotations(nodes)
+                yield ReviewPair(one, documents[one], rows[one].state, *trees)
+
+
+def count_states(engine: Engine, run_id: int) -> dict[str, int]:
+    """How many documents of a run are in each state; states without any are left out."""
+    state = func.coalesce(ReviewRow.state, UNREVIEWED)
+    query = (
+        select(state, func.count())
+        .select_from(RunDocumentRow)
+        .join(ReviewRow, _same(), isouter=True)
+        .where(RunDocumentRow.run_id == run_id)
+        .group_by(state)
+    )
+    with storage_errors(engine), engine.connect() as connection:
+        return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def queue_ids(engine: Engine, run_id: int, chosen: QueueFilter) -> list[int]:
+    """The numbers of all documents of the queue, in its order."""
+    with storage_errors(engine), engine.connect() as connection:
+        return list(connection.scalars(_queue(run_id, chosen)))
+
+
+def queue_items(engine: Engine, run_id: int, document_ids: list[int]) -> list[QueueItem]:
+    """What a list shows of these documents, in the order given."""
+    mine = (AnnotationRow.run_id == run_id) & (AnnotationRow.document_id == DocumentRow.id)
+    query = (
+        select(
+            DocumentRow.id,
+            DocumentRow.external_id,
+            func.substr(DocumentRow.text, 1, PREVIEW_CHARACTERS),
+            func.coalesce(ReviewRow.state, UNREVIEWED),
+            select(func.count()).where(mine).scalar_subquery(),
+            select(func.min(AnnotationRow.score)).where(mine).scalar_subquery(),
+            func.coalesce(ReviewRow.author, ""),
+            ReviewRow.updated_at,
+        )
+        .join(ReviewRow, and_(ReviewRow.document_id == DocumentRow.id, ReviewRow.run_id == run_id), isouter=True)
+        .where(DocumentRow.id.in_(document_ids))
+    )
+    with storage_errors(engine), engine.connect() as connection:
+        found = {row[0]: QueueItem(*row) for row in connection.execute(query)}
+    return [found[one] for one in document_ids if one in found]
+
+
+def get_review(engine: Engine, run_id: int, document_id: int) -> Review:
+    """A document of a run as it stands, whether somebody has worked on it or not.
+
+    Raises StorageError when the run has no such document.
+    """
+    found = next((result for _, result in iter_numbered(engine, run_id, document_id=document_id)), None)
+    if found is None:
+        raise StorageError(f"运行 {run_id} 里没有编号为 {document_id} 的文档，它可能已被删除。请刷新列表。")
+    query = (
+        select(*ReviewRow.__table__.columns, RevisionRow.undo, RevisionRow.redo)
+        .join(
+            RevisionRow,
+            and_(
+                RevisionRow.run_id == ReviewRow.run_id,
+                RevisionRow.document_id == ReviewRow.document_id,
+                RevisionRow.number == ReviewRow.version,
+            ),
+        )
+        .where(ReviewRow.run_id == run_id, ReviewRow.document_id == document_id)
+    )
+    with storage_errors(engine), engine.connect() as connection:
+        row = connection.execute(query).first()
+    untouched = Review(
+        run_id=run_id,
+        document_id=document_id,
+        document=found.document,
+        task=found.task,
+        state=UNREVIEWED,
+        version=0,
+        nodes=from_annotations(found.annotations),
+        author="",
+        updated_at=None,
+        can_undo=False,
+        can_redo=False,
+    )
+    if row is None:
+        return untouched
+    return replace(
+        untouched,
+        state=row.state,
+        version=row.version,
+        nodes=load_nodes(row.nodes),
+        author=row.author,
+        updated_at=row.updated_at,
+        can_undo=row.undo is not None,
+        can_redo=row.redo is not None,
+    )
+
+
+def history(engine: Engine, run_id: int, document_id: int) -> list[Revision]:
+    """Every step of a document, newest first."""
+    query = (
+        select(
+            RevisionRow.number,
+            RevisionRow.action,
+            RevisionRow.change,
+            RevisionRow.author,
+            RevisionRow.created_at,
+            RevisionRow.batch,
+        )
+        .where(RevisionRow.run_id == run_id, RevisionRow.document_id == document_id)
+        .order_by(RevisionRow.number.desc())
+    )
+    with storage_errors(engine), engine.connect() as connection:
+        return [
+            Revision(row.number, row.action, load_change(row.change), row.author, row.created_at, row.batch)
+            for row in connection.execute(query)
+        ]
+
+
+def batch_documents(engine: Engine, run_id: int, batch: str) -> list[int]:
+    """The documents of a run that one action over many of them has changed."""
+    query = select(RevisionRow.document_id).where(RevisionRow.run_id == run_id, RevisionRow.batch == batch)
+    with storage_errors(engine), engine.connect() as connection:
+        return list(connection.scalars(query.distinct().order_by(RevisionRow.document_id)))
+
+
+def current_results(engine: Engine, run_id: int) -> Iterator[AnnotatedDocument]:
+    """Every document of a run as it stands: with the corrections where there are some, else as the machine left it.
+
+    A document that somebody has worked on carries a note that says its state, who and when.
+    """
+    yield from (result for result, _ in _with_states(engine, run_id))
+
+
+def reviewed_results(engine: Engine, run_id: int) -> Iterator[AnnotatedDocument]:
+    """Only the documents that a person vouches for, as `reviewed_pairs` counts them, corrected."""
+    yield from (result for result, state in _with_states(engine, run_id) if state in REVIEWED)
+
+
+STATE_WORDS = {
+    "unreviewed": "未复核",
+    "started": "复核中",
+    "approved": "已通过",
+    "corrected": "已修正",
+    "rejected": "整篇驳回",
+    "skipped": "已跳过",
+}
+
+
+def _with_states(engine: Engine, run_id: int) -> Iterator[tuple[AnnotatedDocument, str]]:
+    results = iter_numbered(engine, run_id, batch=BATCH)
+    while some := list(islice(results, BATCH)):
+        rows = {row.document_id: row for row in _rows(engine, run_id, [number for number, _ in some])}
+        for number, result in some:
+            yield (_as_it_stands(result, rows[number]) if number in rows else (result, UNREVIEWED))
+
+
+def _as_it_stands(result: AnnotatedDocument, row: Row[Any]) -> tuple[AnnotatedDocument, str]:
+    when = row.updated_at.isoformat(timespec="seconds")
+    note = f"复核：{STATE_WORDS[row.state]}（{row.author}，{when}）"
+    nodes = load_nodes(row.nodes)
+    noted = replace(result, notes=(*result.notes, note))
+    if not edited(nodes):
+        return noted, row.state
+    # the flat paths are the machine's own answer and say nothing of the corrections
+    return replace(noted, annotations=to_annotations(nodes), paths=()), row.state
+
+
+def _rows(engine: Engine, run_id: int, document_ids: Sequence[int]) -> Sequence[Row[Any]]:
+    """The reviews of some documents."""
+    query = select(*ReviewRow.__table__.columns).where(
+        ReviewRow.run_id == run_id, ReviewRow.document_id.in_(document_ids)
+    )
+    with storage_errors(engine), engine.connect() as connection:
+        return connection.execute(query).all()
+
+
+def _same() -> ColumnElement[bool]:
+    return and_(ReviewRow.run_id == RunDocumentRow.run_id, ReviewRow.document_id == RunDocumentRow.document_id)
+
+
+def _queue(run_id: int, chosen: QueueFilter) -> Select[int]:
+    mine = (AnnotationRow.run_id == run_id) & (AnnotationRow.document_id == RunDocumentRow.document_id)
+    if chosen.type is not None:
+        mine &= AnnotationRow.type == chosen.type
+    query = (
+        select(RunDocumentRow.document_id).join(ReviewRow, _same(), isouter=True).where(RunDocumentRow.run_id == run_id)
+    )
+    if chosen.states:
+        query = query.where(func.coalesce(ReviewRow.state, UNREVIEWED).in_(chosen.states))
+    if chosen.below is not None:
+        query = query.where(select(AnnotationRow.id).where(mine, AnnotationRow.score < chosen.below).exists())
+    elif chosen.type is not None:
+        query = query.where(select(AnnotationRow.id).where(mine).exists())
+    place = (RunDocumentRow.position, RunDocumentRow.document_id)
+    if chosen.order == CERTAINTY:
+        least = select(func.min(AnnotationRow.score)).where(mine).scalar_subquery()
+        # where nothing was found nothing is uncertain: those come last
+        return query.order_by(func.coalesce(least, 2.0), *place)
+    return query.order_by(*place)
