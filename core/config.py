@@ -119,6 +119,19 @@ class Settings(BaseSettings):
         return parse_budget(self.memory_budget)
 
     @property
+    def model_source(self) -> str:
+        """The checkpoint asked for, as jobs note it: a directory, or id@revision."""
+        folder = Path(self.model)
+        return str(folder.resolve()) if folder.is_dir() else f"{self.model}@{self.model_revision}"
+
+    def with_model(self, source: str) -> Settings:
+        """These settings with the checkpoint of a `model_source`, or of anything that REX_MODEL may be."""
+        name, at, revision = source.rpartition("@")
+        if not at or Path(source).is_dir():
+            return self.model_copy(update={"model": source})
+        return self.model_copy(update={"model": name, "model_revision": revision})
+
+    @property
     def resolved_database_url(self) -> str:
         """The database URL in force."""
         return self.database_url or f"sqlite:///{self.data_dir / 'app.db'}"

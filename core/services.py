@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,16 @@ from sqlalchemy import Engine as Database
 
 from core import exporters, readers
 from core.config import Settings
-from core.errors import InputError
 from core.gpu.flush import FlushReport, flush
 from core.gpu.monitor import GpuMonitor
 from core.gpu.tenant import TenantStatus
 from core.inference.assembly import load_engine
 from core.inference.engine import Engine, Item
-from core.jobs.runner import Job, JobRunner
+from core.jobs.runner import JobRunner
+from core.jobs.worker import Question, Reader
 from core.schemas.schema import Schema, parse_schema
 from core.storage import queries
+from core.storage.job_store import Provenance
 from core.storage.store import Store
 from core.tasks import find_task, schema_for
 from core.types import AnnotatedDocument, Document
@@ -38,7 +39,8 @@ class Application:
         self.database = database
         self.store = Store(database)
         self.monitor = monitor
-        self.runner = JobRunner()
+        reader = Reader(self._provenance, self._answer)
+        self.runner = JobRunner(database, source=settings.model_source, reader=reader, record=monitor.mark)
         self._engine: Engine | None = None
         self._loading = threading.Lock()
 
@@ -56,8 +58,33 @@ class Application:
         """The engine if the model was loaded; it may have been unloaded since and then loads itself again."""
         return self._engine
 
+    def _provenance(self) -> Provenance:
+        """What answers jobs; loads the model when it never was."""
+        engine = self.engine
+        info = engine.info
+        return Provenance(engine.checkpoint.name, engine.checkpoint.revision or "", info.dtype, info.device)
+
+    def _answer(
+        self,
+        questions: Iterable[Question],
+        *,
+        threshold: float,
+        urgent: bool,
+        client: str,
+        cancelled: Callable[[], bool],
+    ) -> Iterator[tuple[int, AnnotatedDocument]]:
+        asked: dict[int, Item] = {}
+
+        def items() -> Iterator[Item]:
+            for job, document in questions:
+                if job.id not in asked:  # a schema is read once, not for every document
+                    (asked[job.id],) = make_items([document], task=job.task, schema=job.schema or None)
+                yield replace(asked[job.id], document=document)
+
+        return self.engine.annotate(items(), threshold=threshold, urgent=urgent, client=client, cancelled=cancelled)
+
     def close(self) -> None:
-        """Stop jobs, then the model, then sampling, and close the database."""
+        """Stop jobs, which go on at the next start, then the model, then sampling, and close the database."""
         self.runner.close()
         if self._engine is not None:
             self._engine.close()
@@ -128,85 +155,6 @@ def annotate(
     if items:
         app.engine.check(items[0].schema)
     return annotate_items(app, items, threshold=threshold)
-
-
-def start_job(
-    app: Application,
-    documents: Sequence[Document],
-    *,
-    task: str,
-    schema: Any = None,
-    schema_name: str | None = None,
-    threshold: float | None = None,
-) -> Job:
-    """Annotate in the background, storing every document as it finishes, so that nothing done is lost on cancel.
-
-    A few documents, for which somebody sits and waits, go before the batches of long jobs.
-    Raises SchemaError or InputError at once when the schema cannot be asked or there is no document.
-    """
-    items = make_items(documents, task=task, schema=schema)
-    if not items:
-        raise InputError("没有可分析的文档：请输入正文或上传文件")
-    app.engine.check(items[0].schema)
-    urgent = len(items) <= URGENT_DOCUMENTS
-    return _start(app, items, threshold=threshold, schema_name=schema_name, urgent=urgent)
-
-
-def start_overview(
-    app: Application, document: Document, *, schemas: Mapping[str, Any], threshold: float | None = None
-) -> Job:
-    """Read one document with several tasks in shared batches; one result a task, in the order of `schemas`."""
-    items = [make_items([document], task=task, schema=schema)[0] for task, schema in schemas.items()]
-    return _start(app, items, threshold=threshold, schema_name=None, urgent=True)
-
-
-def _start(
-    app: Application, items: Sequence[Item], *, threshold: float | None, schema_name: str | None, urgent: bool
-) -> Job:
-    """One stored run for each task among the items, all in one job; the schema is saved when it has a name."""
-    engine = app.engine
-    status = model_status(app)
-    by_task: dict[str, list[int]] = {}
-    for index, item in enumerate(items):
-        by_task.setdefault(item.task.name, []).append(index)
-
-    def work(job: Job) -> Iterator[tuple[int, AnnotatedDocument]]:
-        runs: dict[str, int] = {}
-        rows = app.store.add_documents([item.document for item in items])
-        limit = app.settings.threshold if threshold is None else threshold
-        for task, members in by_task.items():
-            body = items[members[0]].schema.to_dict()
-            runs[task] = app.store.start_run(
-                task=task,
-                schema_id=app.store.save_schema(schema_name, task, body=body) if body and schema_name else None,
-                schema=body,
-                model=status.name,
-                revision=status.revision or "",
-                dtype=status.dtype or "",
-                device=status.device or "",
-                threshold=limit,
-                total=len(members),
-            )
-        job.run_ids = tuple(runs.values())
-        last = time.perf_counter()
-        for index, result in engine.annotate(
-            items, threshold=threshold, cancelled=lambda: job.cancelled, client=job.id, urgent=urgent
-        ):
-            now = time.perf_counter()
-            app.store.save_result(runs[result.task], rows[index], result=result, duration_s=now - last, position=index)
-            last = now
-            yield index, result
-
-    def closed(job: Job, state: str, error: str | None) -> None:
-        for run_id in job.run_ids:
-            app.store.finish_run(run_id, state, error=error)
-
-    return app.runner.start(len(items), work, closed=closed)
-
-
-def get_job(app: Application, job_id: str) -> Job | None:
-    """A job started in this process, None when it is unknown."""
-    return app.runner.get(job_id)
 
 
 def import_file(app: Application, name: str, data: bytes, **options: Any) -> readers.ReadReport:

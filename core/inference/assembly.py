@@ -10,9 +10,11 @@ from core.errors import DeviceError
 from core.inference.engine import Engine
 from core.inference.owner import DeviceOwner, LocalOwner, Record, from_settings, silent
 from core.inference.owner_process import ProcessOwner
-from core.inference.recursion import Limits
+from core.inference.prompts import PieceEncoder
+from core.inference.recursion import Limits, check_roots
 from core.inference.scheduler import Scheduler
 from core.model.checkpoint import read_files, resolve_device
+from core.schemas.schema import Schema
 
 
 def load_engine(settings: Settings, *, record: Record = silent, owner: DeviceOwner | None = None) -> Engine:
@@ -44,6 +46,15 @@ def load_engine(settings: Settings, *, record: Record = silent, owner: DeviceOwn
     )
     gc.freeze()  # what was loaded stays: the collector need not look through it again while documents are read
     return Engine(files, limits=limits, scheduler=scheduler)
+
+
+def check_schema(settings: Settings, schema: Schema) -> None:
+    """Raise SchemaError when the model that the settings name cannot be asked this; reads its tokenizer only."""
+    files = read_files(settings.model, revision=settings.model_revision, download_dir=settings.download_dir)
+    limits = Limits(
+        settings.max_length, settings.stride, settings.max_hint_length, max_groups=files.config.groups_per_hint
+    )
+    check_roots(schema, PieceEncoder(files.tokenizer), limits)
 
 
 def make_owner(settings: Settings, device_type: str, *, record: Record = silent) -> DeviceOwner:

@@ -1,145 +1,180 @@
-"""Runs callables in background threads and keeps what the screens want to know about them."""
+"""Works off the queue in background threads of this process, and says that it lives."""
 
 from __future__ import annotations
 
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 
-from core.errors import Cancelled, RexError
+from sqlalchemy import Engine
 
-RUNNING, DONE, FAILED, CANCELLED = "running", "done", "failed", "cancelled"
-KEPT_JOBS = 200
+from core.errors import RexError
+from core.jobs.lease import is_gone, make_owner
+from core.jobs.worker import Reader, work
+from core.storage import job_queries, job_store, queries
+
+POLL_S = 1.0
+"""How often the queue is looked at, and how often the process says that it lives."""
+
+JOBS_AT_ONCE = 4
+"""Jobs taken from the queue that run side by side; their batches take turns."""
 
 
-class Job:
-    """One piece of background work; all attributes may be read from any thread.
+@dataclass(slots=True)
+class Stretch:
+    """Jobs being worked on by one thread under one token."""
 
-    `results` grows while the job runs and keeps the order of the input; `run_ids` are the stored runs.
-    """
-
-    def __init__(self, total: int) -> None:
-        self.id = uuid.uuid4().hex[:12]
-        self.state = RUNNING
-        self.total = total
-        self._results: dict[int, Any] = {}
-        self.error: str | None = None
-        self.run_ids: tuple[int, ...] = ()
-        self._started = time.monotonic()
-        self._ended: float | None = None
-        self._cancel = threading.Event()
-        self._finished = threading.Event()
-
-    @property
-    def results(self) -> list[Any]:
-        """What is finished so far."""
-        return [result for _, result in sorted(self._results.copy().items())]
-
-    @property
-    def done(self) -> int:
-        """Items finished so far."""
-        return len(self._results)
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds from start to now or to the end."""
-        return (self._ended or time.monotonic()) - self._started
-
-    @property
-    def rate(self) -> float:
-        """Items per second."""
-        return self.done / self.elapsed_s if self.elapsed_s > 0 else 0.0
-
-    @property
-    def eta_s(self) -> float | None:
-        """Seconds left at the present rate; None before the first item."""
-        return (self.total - self.done) / self.rate if self.done else None
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether somebody asked the job to stop."""
-        return self._cancel.is_set()
-
-    def cancel(self) -> None:
-        """Ask the job to stop at its next step; what is finished stays."""
-        self._cancel.set()
-
-    def wait(self, timeout_s: float | None = None) -> bool:
-        """Block until the job ends; False when the time ran out first."""
-        return self._finished.wait(timeout_s)
-
-    def add(self, index: int, result: Any) -> None:
-        """Keep the result of the item at `index` of the input."""
-        self._results[index] = result
-
-    def finish(self, state: str, error: str | None = None) -> None:
-        """Record how the job ended."""
-        self.state, self.error, self._ended = state, error, time.monotonic()
-        self._finished.set()
+    job_ids: tuple[int, ...]
+    owner: str
+    urgent: bool
+    stop: threading.Event = field(default_factory=threading.Event)
+    thread: threading.Thread | None = None
 
 
 class JobRunner:
-    """Starts jobs and finds them again by id; the oldest finished ones are forgotten."""
+    """The jobs of this process; `source` names the checkpoint that it answers with, `record(kind, text)` is told of
+    errors that no job can show.
 
-    def __init__(self) -> None:
-        self._jobs: dict[str, Job] = {}
+    Nothing is taken from the queue before `start`; `take` works on given jobs at once.
+    """
+
+    def __init__(
+        self, database: Engine, *, source: str, reader: Reader, record: Callable[[str, str], None] = lambda *_: None
+    ) -> None:
+        self._database, self.source, self._reader, self._record = database, source, reader, record
+        self._stretches: dict[str, Stretch] = {}
         self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._closed = threading.Event()
+        self._claims = False
+        self._thread: threading.Thread | None = None
 
-    def start(
-        self,
-        total: int,
-        work: Callable[[Job], Iterator[tuple[int, Any]]],
-        *,
-        closed: Callable[[Job, str, str | None], None],
-    ) -> Job:
-        """Run `work(job)` in a thread, keeping the (index, result) pairs it yields; then call
-        `closed(job, state, error)`, before anybody sees that the job has ended.
-        """
-        job = Job(total)
-        with self._lock:
-            self._jobs[job.id] = job
-            for old in [one for one in self._jobs.values() if one.state != RUNNING][:-KEPT_JOBS]:
-                del self._jobs[old.id]
-        threading.Thread(target=_run, args=(job, work, closed), name=f"job-{job.id}", daemon=True).start()
-        return job
+    def start(self) -> None:
+        """Work off the queue from now on, beginning with what a killed process left; does nothing when it does."""
+        self._claims = True
+        self._keep_watch()
 
-    def get(self, job_id: str) -> Job | None:
-        """The job of that id, None when it is unknown or forgotten."""
-        with self._lock:
-            return self._jobs.get(job_id)
+    def take(self, job_ids: Sequence[int]) -> list[int]:
+        """Work on those of these jobs that wait; returns them. The others are somebody else's or have ended."""
+        release_lost(self._database)
+        owner = make_owner()
+        taken = [one for one in job_ids if job_store.claim(self._database, one, owner, source=self.source)]
+        if taken:
+            self.begin(taken, owner)
+        return taken
 
-    def running(self) -> list[Job]:
-        """Jobs that have not ended."""
+    def begin(self, job_ids: Sequence[int], owner: str, *, urgent: bool = False) -> None:
+        """Work on jobs that `owner`, a token of this process, holds already; together, in one thread."""
+        stretch = Stretch(tuple(job_ids), owner, urgent)
+        stretch.thread = threading.Thread(
+            target=self._run, args=(stretch,), name=f"job-{'-'.join(map(str, job_ids))}", daemon=True
+        )
         with self._lock:
-            return [job for job in self._jobs.values() if job.state == RUNNING]
+            self._stretches[owner] = stretch
+        self._keep_watch()
+        stretch.thread.start()
+
+    def look(self) -> None:
+        """Look at the queue now: something has changed."""
+        self._wake.set()
+
+    def holds(self, job_id: int) -> bool:
+        """Whether this process works on the job."""
+        with self._lock:
+            return any(job_id in one.job_ids for one in self._stretches.values())
+
+    def idle(self) -> bool:
+        """Whether no thread of this process works on a job."""
+        with self._lock:
+            return not self._stretches
+
+    def join(self, job_ids: Collection[int], timeout_s: float) -> None:
+        """Wait until no thread of this process works on these jobs, or the time is over; without one, just wait."""
+        with self._lock:
+            threads = [one.thread for one in self._stretches.values() if set(one.job_ids) & set(job_ids)]
+        if not threads:
+            self._closed.wait(timeout_s)
+        deadline = time.monotonic() + timeout_s
+        for thread in threads:
+            if thread is not None:
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     def close(self, timeout_s: float = 10.0) -> None:
-        """Ask all jobs to stop and wait for them."""
-        jobs = self.running()
-        for job in jobs:
-            job.cancel()
-        for job in jobs:
-            job.wait(timeout_s)
+        """Stop; what was being worked on goes back into the queue."""
+        self._closed.set()
+        self._wake.set()
+        with self._lock:
+            stretches = list(self._stretches.values())
+        for one in stretches:
+            one.stop.set()
+        for thread in [self._thread, *(one.thread for one in stretches)]:
+            if thread is not None:
+                thread.join(timeout_s)
+
+    def _run(self, stretch: Stretch) -> None:
+        try:
+            jobs = [queries.get_run(self._database, one) for one in stretch.job_ids]
+            work(
+                self._database,
+                jobs,
+                stretch.owner,
+                reader=self._reader,
+                urgent=stretch.urgent,
+                stopped=lambda: stretch.stop.is_set() or self._closed.is_set(),
+            )
+        except RexError as error:  # the database could not even be told: the job is taken up again later
+            self._record("error", str(error))
+        finally:
+            with self._lock:
+                del self._stretches[stretch.owner]
+            self._wake.set()
+
+    def _keep_watch(self) -> None:
+        with self._lock:
+            if self._thread is None and not self._closed.is_set():
+                self._thread = threading.Thread(target=self._watch, name="job-runner", daemon=True)
+                self._thread.start()
+        self._wake.set()
+
+    def _watch(self) -> None:
+        while not self._closed.is_set():
+            try:
+                self._beat()
+                if self._claims:
+                    self._claim()
+            except RexError as error:
+                self._record("error", str(error))
+                self._wake.clear()  # not at once again: the database may need a moment
+            self._wake.wait(POLL_S)
+            self._wake.clear()
+
+    def _beat(self) -> None:
+        """Say that the jobs here live, and stop work on those that were paused, cancelled or taken away."""
+        with self._lock:
+            stretches = dict(self._stretches)
+        if stretches:
+            alive = job_store.heartbeat(self._database, list(stretches))
+            for owner, stretch in stretches.items():
+                if owner not in alive:
+                    stretch.stop.set()
+
+    def _claim(self) -> None:
+        release_lost(self._database)
+        for job_id in job_queries.queued(self._database, self.source):
+            with self._lock:
+                busy = sum(not one.urgent for one in self._stretches.values())
+            if busy >= JOBS_AT_ONCE or self._closed.is_set():
+                return
+            owner = make_owner()
+            if job_store.claim(self._database, job_id, owner, source=self.source):
+                self.begin([job_id], owner)
 
 
-def _run(
-    job: Job, work: Callable[[Job], Iterator[tuple[int, Any]]], closed: Callable[[Job, str, str | None], None]
-) -> None:
-    state, error = DONE, None
-    try:
-        for index, result in work(job):
-            job.add(index, result)
-    except Cancelled:
-        state = CANCELLED
-    except RexError as problem:
-        state, error = FAILED, str(problem)
-    except Exception as problem:  # the thread has nobody above it: the user must still learn what happened
-        state, error = FAILED, f"{type(problem).__name__}: {problem}"
-    try:
-        closed(job, state, error)
-    except Exception as problem:
-        state, error = FAILED, f"{type(problem).__name__}: {problem}"
-    finally:
-        job.finish(state, error)
+def release_lost(database: Engine) -> list[int]:
+    """Put the jobs of processes that are gone back into the queue; returns their numbers."""
+    return [
+        one.job_id
+        for one in job_queries.holders(database)
+        if is_gone(one.owner, one.heartbeat_at) and job_store.release(database, one.job_id, one.owner)
+    ]

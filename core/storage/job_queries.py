@@ -88,7 +88,7 @@ def pending(engine: Engine, job_id: int, *, after: int = -1, limit: int) -> list
             DocumentRow.text,
             DocumentRow.text_pair,
             DocumentRow.inputs,
-            DocumentRow.meta,
+            DocumentRow.meta.label("metadata"),
         )
         .join(DocumentRow, DocumentRow.id == JobDocumentRow.document_id)
         .where(JobDocumentRow.run_id == job_id, JobDocumentRow.position > after)
@@ -107,7 +107,7 @@ def pending(engine: Engine, job_id: int, *, after: int = -1, limit: int) -> list
                 external_id=row.external_id,
                 name=row.name,
                 text_pair=row.text_pair,
-                metadata=row.meta,
+                metadata=row._mapping["metadata"],
             ),
         )
         for row in rows

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, CursorResult, Engine, Update, delete, insert, select, update
@@ -44,8 +43,12 @@ def submit(
     schema_id: int | None,
     source: str,
     threshold: float,
+    owner: str = "",
 ) -> int:
-    """Queue one task over stored documents, each once, in their order; returns the number of the job."""
+    """Queue one task over stored documents, each once, in their order; returns the number of the job.
+
+    With an `owner` nobody else can take it: it is being worked on from its first moment.
+    """
     waiting = list(dict.fromkeys(document_ids))
     with _transaction(engine) as session:
         row = RunRow(
@@ -57,9 +60,11 @@ def submit(
             dtype="",
             device="",
             threshold=threshold,
-            state="queued",
+            state="running" if owner else "queued",
             total=len(waiting),
             source=source,
+            owner=owner,
+            heartbeat_at=utc_now() if owner else None,
         )
         session.add(row)
         session.flush()
@@ -169,11 +174,6 @@ def retry_failed(engine: Engine, job_id: int) -> int:
             .values(done=RunRow.done - count, failed=RunRow.failed - count, windows=RunRow.windows - windows)
         )
         return count
-
-
-def stale(beaten_at: datetime | None, lease_s: float) -> bool:
-    """Whether an owner last heard of at that moment has been silent for too long."""
-    return beaten_at is None or utc_now() - beaten_at > timedelta(seconds=lease_s)
 
 
 def _held(job_id: int, owner: str) -> Update:
