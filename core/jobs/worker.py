@@ -10,6 +10,7 @@ from typing import Protocol
 from sqlalchemy import Engine
 
 from core.errors import Cancelled, RexError
+from core.jobs.writer import kept
 from core.storage import job_queries, job_store
 from core.storage.job_store import Provenance
 from core.storage.queries import RunInfo
@@ -68,15 +69,15 @@ def work(
             _begin(database, job, owner, provenance=provenance, held=held)
         if held:
             _read(database, held, owner, reader=reader, provenance=provenance, urgent=urgent, stopped=stopped)
-        for job_id in held:
+        for job_id in list(held):
             if not job_store.finish(database, job_id, owner):
                 job_store.fail(database, job_id, owner, error="有文档没有得到结果：请继续这个作业")
     except Cancelled:
-        for job_id in held:
+        for job_id in list(held):
             job_store.release(database, job_id, owner)
     except Exception as problem:  # the thread has nobody above it: the user must still learn what happened
         error = str(problem) if isinstance(problem, RexError) else f"{type(problem).__name__}: {problem}"
-        for job_id in held:
+        for job_id in list(held):
             job_store.fail(database, job_id, owner, error=error)
 
 
@@ -104,23 +105,22 @@ def _read(
     stopped: Callable[[], bool],
 ) -> None:
     flying: dict[int, tuple[int, job_queries.Pending]] = {}
-    questions = _questions(database, held, flying)
     threshold = next(iter(held.values())).threshold
-    answers = reader.answer(
-        questions, threshold=threshold, urgent=urgent, client=owner, cancelled=lambda: stopped() or not held
-    )
-    last = time.perf_counter()
-    for place, result in answers:
-        job_id, one = flying.pop(place)
-        if job_id not in held:
-            continue
-        now = time.perf_counter()
-        finished = Finished(
-            one.document_id, result, now - last, one.position, dtype=provenance.dtype, device=provenance.device
+    with kept(database, owner, lost=held.pop) as keep:
+        answers = reader.answer(
+            _questions(database, held, flying),
+            threshold=threshold,
+            urgent=urgent,
+            client=owner,
+            cancelled=lambda: stopped() or not held,
         )
-        last = now
-        if not job_store.save(database, job_id, owner, finished=finished):
-            del held[job_id]
+        last = time.perf_counter()
+        for place, result in answers:
+            job_id, one = flying.pop(place)
+            now = time.perf_counter()
+            ground = {"dtype": provenance.dtype, "device": provenance.device}
+            keep(job_id, Finished(one.document_id, result, now - last, one.position, **ground))
+            last = now
 
 
 def _questions(

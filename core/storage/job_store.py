@@ -93,19 +93,21 @@ def begin(engine: Engine, job_id: int, owner: str, *, provenance: Provenance, fr
     return _changed(engine, _held(job_id, owner).values(**values))
 
 
-def save(engine: Engine, job_id: int, owner: str, *, finished: Finished) -> bool:
-    """Keep what was found in one document and take it off the list, wholly or not at all.
+def save(engine: Engine, job_id: int, owner: str, *, finished: Sequence[Finished]) -> bool:
+    """Keep what was found in documents and take them off the list, in one transaction.
 
     False when the job is no longer held by `owner`; a document that was deleted meanwhile is passed over.
     """
+    worked_s = sum(one.duration_s for one in finished)
     with _transaction(engine) as session:
         # first: on PostgreSQL it locks the job's row against everyone who would take the job away
-        counted = _held(job_id, owner).values(worked_s=RunRow.worked_s + finished.duration_s, heartbeat_at=utc_now())
+        counted = _held(job_id, owner).values(worked_s=RunRow.worked_s + worked_s, heartbeat_at=utc_now())
         if not _count(session.execute(counted)):
             return False
-        mine = (JobDocumentRow.run_id == job_id) & (JobDocumentRow.document_id == finished.document_id)
-        if _count(session.execute(delete(JobDocumentRow).where(mine))):
-            insert_results(session, job_id, [finished])
+        mine = (JobDocumentRow.run_id == job_id) & JobDocumentRow.document_id.in_([one.document_id for one in finished])
+        there = set(session.scalars(delete(JobDocumentRow).where(mine).returning(JobDocumentRow.document_id)))
+        if kept := [one for one in finished if one.document_id in there]:
+            insert_results(session, job_id, kept)
     return True
 
 
