@@ -97,6 +97,8 @@ class SchemaRow(Base):
     task: Mapped[str] = mapped_column(String(32), index=True)
     version: Mapped[int]
     body: Mapped[Any] = mapped_column(JSON)
+    # what changed and why, in the words of whoever saved it
+    note: Mapped[str] = mapped_column(Text, default="", server_default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
 
 
