@@ -22,7 +22,7 @@ FormatName = Annotated[str, typer.Option("--format", help=f"格式：{' '.join(F
 
 
 def export(
-    job: Annotated[int, typer.Option("--job", help="运行记录的编号（网页“运行记录”中的编号）")],
+    job: Annotated[int, typer.Option("--job", help="作业的编号（网页“作业”中的编号）")],
     format: FormatName,
     output: Annotated[Path, typer.Option("--output", help="写到这个文件")],
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core import services
+from core import job_services
 from core.errors import RexError
 from core.tasks import TASKS
 from core.types import AnnotatedDocument
@@ -13,10 +13,11 @@ from streamlit_app.components.document_input import overview_input
 from streamlit_app.components.downloads import downloads
 from streamlit_app.components.drawing import draw_finding
 from streamlit_app.components.heading import heading
-from streamlit_app.components.job_progress import PATIENCE_S, job_progress, working
+from streamlit_app.components.job_progress import PATIENCE_S, find_jobs, job_progress, working
 from streamlit_app.components.messages import plain, show_error
 from streamlit_app.components.overview_schemas import overview_schemas, sample
 from streamlit_app.components.preset_picker import put_document
+from streamlit_app.components.stored_results import find_results
 from streamlit_app.i18n import t, title
 from streamlit_app.resources import application
 
@@ -55,23 +56,23 @@ if pressed and document is not None:
     st.session_state.pop(JOB, None)
     try:
         with working(app):
-            started = services.start_overview(app, document, schemas=overview_schemas(document))
-            started.wait(PATIENCE_S)
+            started = job_services.start_overview(app, document, schemas=overview_schemas(document))
+            job_services.wait_for_jobs(app, started, PATIENCE_S)
     except RexError as error:
         show_error(error)
         st.stop()
-    st.session_state[JOB] = started.id
+    st.session_state[JOB] = started
 
-job = services.get_job(app, st.session_state[JOB]) if JOB in st.session_state else None
-if job is None:
+jobs = find_jobs(app, st.session_state.get(JOB, ()))
+if not jobs:
     st.info(t("overview.empty"), icon=":material/lightbulb:")
     st.stop()
-if job.state == "running":
-    job_progress(job, key="overview")
+if any(job.active for job in jobs):
+    job_progress(app, [job.id for job in jobs], key="overview")
     st.stop()
-if job.error:
-    st.error(plain(job.error), icon=":material/error:")
-found = job.results
+for reason in dict.fromkeys(job.error for job in jobs if job.error):
+    st.error(plain(reason), icon=":material/error:")
+found = [result for job in jobs for result in find_results(app, job)]
 with files:
     downloads(found, name="overview", key="overview")
 for note in dict.fromkeys(note for result in found for note in result.notes):

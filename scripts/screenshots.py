@@ -27,7 +27,7 @@ PAGES = {
     "reading": True,
     "relations": True,
     "documents": False,
-    "runs": False,
+    "jobs": False,
     "exports": False,
     "gpu": False,
     "settings": False,

@@ -17,6 +17,6 @@ PAGES = {
         "coreference": "link",
         "reading": "quiz",
     },
-    "nav.data": {"documents": "folder_open", "runs": "history", "schemas": "schema", "exports": "ios_share"},
+    "nav.data": {"documents": "folder_open", "jobs": "work", "schemas": "schema", "exports": "ios_share"},
     "nav.system": {"gpu": "memory", "settings": "settings"},
 }

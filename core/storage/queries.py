@@ -96,15 +96,20 @@ class SchemaInfo:
     created_at: datetime
 
 
-def list_runs(engine: Engine, *, limit: int = 50, offset: int = 0) -> list[RunInfo]:
-    """Runs, newest first."""
+def list_runs(
+    engine: Engine, *, states: Sequence[str] | None = None, limit: int = 50, offset: int = 0
+) -> list[RunInfo]:
+    """Runs, newest first: all, or those in some states."""
     query = _run_query().order_by(RunRow.started_at.desc(), RunRow.id.desc()).limit(limit).offset(offset)
+    if states is not None:
+        query = query.where(RunRow.state.in_(states))
     return [RunInfo(**row._mapping) for row in _all(engine, query)]
 
 
-def count_runs(engine: Engine) -> int:
-    """How many runs are stored."""
-    return int(_all(engine, select(func.count()).select_from(RunRow))[0][0])
+def count_runs(engine: Engine, *, states: Sequence[str] | None = None) -> int:
+    """How many runs are stored: all, or those in some states."""
+    query = select(func.count()).select_from(RunRow)
+    return int(_all(engine, query if states is None else query.where(RunRow.state.in_(states)))[0][0])
 
 
 def get_run(engine: Engine, run_id: int) -> RunInfo:

@@ -1,14 +1,17 @@
-"""A running job: how far it is, how fast, and a way to stop it."""
+"""Jobs on the way: how far they are, how fast, and ways to stop them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 import streamlit as st
 
-from core import services
+from core import job_services, services
 from core.bootstrap import Application
-from core.jobs.runner import Job
+from core.errors import RexError
+from core.storage.queries import RunInfo
+from streamlit_app.components.messages import plain
 from streamlit_app.i18n import t
 
 EVERY_S = 0.5
@@ -22,18 +25,70 @@ def working(app: Application) -> AbstractContextManager[None]:
     return st.spinner(t("task.working" if loaded else "task.loading"))
 
 
-def job_progress(job: Job, *, key: str) -> None:
-    """Follow `job` until it ends, then run the page again; the worker's thread never draws."""
+def find_jobs(app: Application, job_ids: Sequence[int]) -> list[RunInfo]:
+    """Those of the jobs that have not been deleted."""
+    found = (job_services.get_job(app, one) for one in job_ids)
+    return [job for job in found if job is not None]
+
+
+def job_progress(app: Application, job_ids: Sequence[int], *, key: str) -> None:
+    """Follow jobs until none waits or runs, then run the page again; the worker's thread never draws."""
 
     @st.fragment(run_every=EVERY_S)
     def follow() -> None:
-        if job.state != "running":
+        jobs = find_jobs(app, job_ids)
+        running = [job for job in jobs if job.active]
+        if not running:
             st.rerun()
-        share = job.done / job.total if job.total else 0.0
-        eta = "" if job.eta_s is None else t("job.eta", seconds=round(job.eta_s))
-        st.progress(
-            min(share, 1.0), text=t("job.progress", done=job.done, total=job.total, rate=job.rate or 0, eta=eta)
+        done, total = sum(job.done for job in jobs), sum(job.total for job in jobs)
+        st.progress(min(done / total, 1.0) if total else 0.0, text=progress_text(running[0], done=done, total=total))
+        buttons = st.container(horizontal=True, gap="small")
+        if len(running) == 1:
+            buttons.button(
+                t("job.pause"),
+                key=f"{key}-pause",
+                icon=":material/pause_circle:",
+                on_click=act(job_services.pause_job, app, running[0].id),
+            )
+        buttons.button(
+            t("job.cancel"),
+            key=f"{key}-cancel",
+            icon=":material/stop_circle:",
+            on_click=act(job_services.cancel_job, app, *(job.id for job in running)),
         )
-        st.button(t("job.cancel"), key=f"{key}-cancel", icon=":material/stop_circle:", on_click=job.cancel)
 
     follow()
+
+
+def progress_text(job: RunInfo, *, done: int, total: int) -> str:
+    """How many of how many, how fast, and how long that takes still."""
+    if job.state == "queued":
+        return t("job.queued", done=done, total=total)
+    if job.state != "running" or job.per_s is None or job.left_s is None:
+        return t("job.counted", done=done, total=total)
+    return t("job.progress", done=done, total=total, rate=job.per_s, left=duration(job.left_s))
+
+
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours, in words."""
+    if seconds < 90:
+        return t("job.seconds", count=round(seconds))
+    if seconds < 90 * 60:
+        return t("job.minutes", count=round(seconds / 60))
+    return t("job.hours", count=seconds / 3600)
+
+
+def act(action: Callable[[Application, int], object], app: Application, *job_ids: int) -> Callable[[], None]:
+    """A callback that does something to jobs; what the product refuses is told in passing.
+
+    The screen may be older than the job: it may have ended meanwhile.
+    """
+
+    def callback() -> None:
+        for one in job_ids:
+            try:
+                action(app, one)
+            except RexError as error:
+                st.toast(plain(str(error)), icon=":material/error:")
+
+    return callback

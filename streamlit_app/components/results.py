@@ -56,7 +56,9 @@ def results(found: Sequence[AnnotatedDocument], *, schema: Schema | None, name: 
 def _one(result: AnnotatedDocument, *, schema: Schema | None, key: str) -> None:
     for note in result.notes:
         st.info(plain(note), icon=":material/info:")
-    if not result.annotations:
+    if result.error:
+        st.error(plain(result.error), icon=":material/error:")
+    elif not result.annotations:
         st.info(t("results.nothing"), icon=":material/search_off:")
     draw(result, schema=schema, key=key)
 

@@ -6,18 +6,18 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from core import services
+from core import job_services
 from core.errors import RexError
-from core.jobs.runner import Job
 from core.schemas.schema import Schema
+from core.storage.queries import RunInfo
 from core.tasks import TASKS
 from core.types import Document
 from streamlit_app.components.document_input import Inputs, text_input
 from streamlit_app.components.job_progress import PATIENCE_S, job_progress, working
 from streamlit_app.components.messages import plain, show_error
 from streamlit_app.components.preset_picker import SAVED, preset_picker
-from streamlit_app.components.results import results
 from streamlit_app.components.schema_editor import schema_editor
+from streamlit_app.components.stored_results import stored_results
 from streamlit_app.i18n import t
 from streamlit_app.resources import application
 
@@ -76,32 +76,34 @@ def _start(task: str, documents: list[Document], *, schema: Schema | None, thres
     name = st.session_state[f"{task}-preset"].removeprefix(SAVED)
     try:
         with working(app):
-            job = services.start_job(app, documents, task=task, schema=schema, schema_name=name, threshold=threshold)
-            job.wait(PATIENCE_S)
+            job = job_services.start_job(
+                app, documents, task=task, schema=schema, schema_name=name, threshold=threshold
+            )
+            job_services.wait_for_jobs(app, [job], PATIENCE_S)
     except RexError as error:
         show_error(error)
         return
-    st.session_state[f"{task}-job"] = job.id
-    st.session_state[f"{task}-asked"] = schema
+    st.session_state[f"{task}-job"] = job
 
 
 def _outcome(task: str) -> None:
+    app = application()
     identifier = st.session_state.get(f"{task}-job")
-    job = services.get_job(application(), identifier) if identifier is not None else None
+    job = job_services.get_job(app, identifier) if identifier is not None else None
     if job is None:
         st.info(t(f"empty.{task}"), icon=":material/lightbulb:")
         st.caption(t("empty.how"))
-    elif job.state == "running":
-        job_progress(job, key=task)
+    elif job.active:
+        job_progress(app, [job.id], key=task)
     else:
         _finished(task, job)
 
 
-def _finished(task: str, job: Job) -> None:
+def _finished(task: str, job: RunInfo) -> None:
     if job.state == "failed":
         st.error(plain(str(job.error)), icon=":material/error:")
-    elif job.state == "cancelled":
-        st.warning(t("job.cancelled", done=job.done, total=job.total), icon=":material/stop_circle:")
-    found = job.results
-    if found:
-        results(found, schema=st.session_state[f"{task}-asked"], name=f"{task}-{job.id}", key=f"{task}-{job.id}")
+    elif job.state in ("cancelled", "paused"):
+        st.warning(t(f"job.{job.state}", done=job.done, total=job.total), icon=":material/stop_circle:")
+    if job.state != "done" or job.failed:
+        st.page_link("../pages/jobs.py", label=t("job.open"), icon=":material/work:", query_params={"job": str(job.id)})
+    stored_results(application(), job, key=f"{task}-{job.id}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.schemas.presets import list_presets
 from core.schemas.schema import SchemaType, parse_schema
-from core.services import get_job
+from core.job_services import wait_for_jobs
 from core.storage import queries
 from core.tasks import TASKS, schema_for
 from core.types import AnnotatedDocument, Annotation, Document
@@ -60,10 +59,8 @@ def go(desk: AppTest, page: str) -> AppTest:
 def press_run(desk: AppTest, task: str) -> AppTest:
     """Press Run and run the page again until the job has ended."""
     desk.button(key=f"{task}-run").click().run()
-    until = time.monotonic() + PATIENCE_S
-    while get_job(application(), desk.session_state[f"{task}-job"]).state == "running":
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    jobs = desk.session_state[f"{task}-job"]
+    assert wait_for_jobs(application(), jobs if isinstance(jobs, tuple) else [jobs], PATIENCE_S)
     desk.run()
     assert not desk.exception
     return desk
@@ -131,15 +128,15 @@ def store_two_results(task: str) -> int:
 @pytest.mark.parametrize("task", [name for name in TASKS if name != "rex"])
 def test_findings_of_every_task_are_drawn_for_each_document_and_for_all(desk: AppTest, task: str) -> None:
     run = store_two_results(task)
-    go(desk, "runs")
-    desk.selectbox(key="runs-open").set_value(run).run()
+    go(desk, "jobs")
+    desk.button(key=f"job-{run}-open").click().run()
     assert not desk.exception
     assert r"\*留意\*" in desk.info[0].value
-    desk.get_by_key(f"run-{run}-page").set_value(2).run()
+    desk.get_by_key(f"job-{run}-results-page").set_value(2).run()
     assert not desk.exception
     assert not any("另一篇<b>" in part.value for part in desk.html)
     for view in ("all", "summary"):
-        desk.get_by_key(f"run-{run}-view").set_value(view).run()
+        desk.get_by_key(f"job-{run}-results-view").set_value(view).run()
         assert not desk.exception
 
 
@@ -158,7 +155,7 @@ def test_a_text_of_ones_own_survives_another_preset_and_another_page(desk: AppTe
     desk.text_area(key="ner-text").set_value("我自己的一段文字").run()
     desk.selectbox(key="ner-preset").set_value(list_presets("ner")[1].name).run()
     assert desk.text_area(key="ner-text").value == "我自己的一段文字"
-    go(desk, "runs")
+    go(desk, "jobs")
     go(desk, "entities")
     assert desk.text_area(key="ner-text").value == "我自己的一段文字"
     assert desk.selectbox(key="ner-preset").value == list_presets("ner")[1].name
@@ -237,11 +234,11 @@ def test_markup_in_a_text_is_shown_not_obeyed(desk: AppTest) -> None:
 
 def test_a_run_can_be_opened_again_and_deleted(desk: AppTest) -> None:
     press_run(go(desk, "sentiment"), "sentiment")
-    go(desk, "runs")
+    go(desk, "jobs")
     [run] = queries.list_runs(application().database)
-    desk.selectbox(key="runs-open").set_value(run.id).run()
+    desk.button(key=f"job-{run.id}-open").click().run()
     assert not desk.exception
-    desk.button(key=f"run-{run.id}-delete").click().run()
+    desk.button(key=f"job-{run.id}-delete").click().run()
     assert queries.count_runs(application().database) == 0
 
 

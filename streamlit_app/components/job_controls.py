@@ -1,0 +1,98 @@
+"""The words, the colour and the buttons of a job, for the list and for its own page."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core import job_services
+from core.bootstrap import Application
+from core.storage.queries import RunInfo
+from core.tasks import TASKS
+from streamlit_app.components.job_progress import act, progress_text
+from streamlit_app.components.messages import plain
+from streamlit_app.i18n import t, title
+
+BADGES = {
+    "queued": ("gray", "schedule"),
+    "running": ("blue", "progress_activity"),
+    "paused": ("orange", "pause_circle"),
+    "done": ("green", "check_circle"),
+    "failed": ("red", "error"),
+    "cancelled": ("gray", "block"),
+}
+ACTIONS = {
+    "pause": (job_services.pause_job, "pause_circle"),
+    "resume": (job_services.resume_job, "play_circle"),
+    "cancel": (job_services.cancel_job, "stop_circle"),
+    "retry": (job_services.retry_job, "replay"),
+}
+
+
+def job_title(job: RunInfo) -> str:
+    """Number and task, as Markdown."""
+    task = title(TASKS[job.task].title_zh, TASKS[job.task].title_en) if job.task in TASKS else plain(job.task)
+    return f"**{job.id}** · **{task}**"
+
+
+def schema_title(job: RunInfo) -> str:
+    """The schema's name and version; without a name, its first types."""
+    if job.schema_name:
+        return f"{plain(job.schema_name)} v{job.schema_version}"
+    names = list(job.schema)[:3]
+    return plain("、".join(names) + ("…" if len(job.schema) > len(names) else ""))
+
+
+def state_badge(job: RunInfo) -> str:
+    """The state as a coloured badge, in Markdown."""
+    colour, icon = BADGES[job.state]
+    return f":{colour}-badge[:material/{icon}: {t(f'state.{job.state}')}]"
+
+
+def job_bar(job: RunInfo) -> None:
+    """How far a job is, with rate and time left, and how many documents failed."""
+    share = min(job.done / job.total, 1.0) if job.total else 1.0
+    failed = f"  :red[{t('jobs.failures', count=job.failed)}]" if job.failed else ""
+    st.progress(share, text=progress_text(job, done=job.done, total=job.total) + failed)
+
+
+def actions(job: RunInfo) -> list[str]:
+    """What can be done with a job now; nothing with what was imported."""
+    if not job.source:
+        return []
+    if job.active:
+        return ["pause", "cancel"]
+    left = job.done < job.total
+    possible = ["resume"] if left else []
+    if job.state == "paused":
+        possible.append("cancel")
+    return possible + (["retry"] if job.failed else [])
+
+
+def job_buttons(app: Application, job: RunInfo, *, place: DeltaGenerator, key: str, labels: bool) -> None:
+    """A button for everything that can be done with a job now; `labels`: with words, not only with signs."""
+    for name in actions(job):
+        action, icon = ACTIONS[name]
+        words = t(f"jobs.{name}")
+        place.button(
+            words if labels else f":material/{icon}:",
+            key=f"{key}-{name}",
+            icon=f":material/{icon}:" if labels else None,
+            help=None if labels else words,
+            on_click=act(action, app, job.id),
+        )
+
+
+def model_note(app: Application, job: RunInfo) -> str:
+    """Why a waiting job does not begin here; empty when it will."""
+    if job.state != "queued" or job.source == app.settings.model_source:
+        return ""
+    return t("jobs.other_model", source=plain(job.source))
+
+
+def show_note(app: Application, job: RunInfo) -> None:
+    """What the user should know of a job: why it waits, or why it stopped."""
+    if note := model_note(app, job):
+        st.warning(note, icon=":material/hourglass_empty:")
+    if job.error:
+        st.error(plain(job.error), icon=":material/error:")
