@@ -11,6 +11,7 @@ from sqlalchemy import Engine, func, select
 
 from core.storage.codec import build_document
 from core.storage.database import storage_errors
+from core.storage.search import Search, conditions
 from core.storage.tables import DocumentRow, JobDocumentRow, RunDocumentRow, RunRow
 from core.types import Document
 
@@ -112,6 +113,13 @@ def pending(engine: Engine, job_id: int, *, after: int = -1, limit: int) -> list
         )
         for row in rows
     ]
+
+
+def find_documents(engine: Engine, search: Search) -> list[int]:
+    """The numbers of the stored documents that a search finds, oldest first."""
+    with storage_errors(engine), engine.connect() as connection:
+        query = select(DocumentRow.id).where(*conditions(connection, search)).order_by(DocumentRow.id)
+        return list(connection.scalars(query))
 
 
 def failed_documents(engine: Engine, job_id: int, *, limit: int = 50, offset: int = 0) -> list[FailedDocument]:

@@ -23,6 +23,15 @@ from core.storage.tables import JobDocumentRow, RunDocumentRow, RunRow, utc_now
 # Rows of one INSERT; SQLite allows 32,766 bound values.
 BATCH = 5_000
 ENDED = ("done", "failed", "cancelled")
+STATES = {
+    "queued": "排队中",
+    "running": "运行中",
+    "paused": "已暂停",
+    "done": "完成",
+    "failed": "失败",
+    "cancelled": "已取消",
+}
+"""What messages call the states."""
 
 
 class Provenance(NamedTuple):
@@ -185,7 +194,7 @@ def _held(job_id: int, owner: str) -> Update:
 def _move(engine: Engine, job_id: int, states: Sequence[str], *, verb: str, **values: Any) -> None:
     moved = update(RunRow).where(RunRow.id == job_id, RunRow.state.in_(states), RunRow.source != "")
     if not _changed(engine, moved.values(owner="", **values)):
-        raise StorageError(f"作业 {job_id} 现在不能{verb}：它的状态是“{_state(engine, job_id)}”。请刷新列表。")
+        raise StorageError(f"作业 {job_id} 现在不能{verb}：它的状态是“{STATES[_state(engine, job_id)]}”。请刷新列表。")
 
 
 def _state(engine: Engine, job_id: int) -> str:
