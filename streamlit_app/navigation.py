@@ -17,6 +17,12 @@ PAGES = {
         "coreference": "link",
         "reading": "quiz",
     },
-    "nav.data": {"documents": "folder_open", "jobs": "work", "schemas": "schema", "exports": "ios_share"},
+    "nav.data": {
+        "documents": "folder_open",
+        "jobs": "work",
+        "review": "fact_check",
+        "schemas": "schema",
+        "exports": "ios_share",
+    },
     "nav.system": {"gpu": "memory", "settings": "settings"},
 }

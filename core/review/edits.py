@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
 from core.errors import InputError
-from core.review.nodes import ACCEPTED, DECISIONS, OPEN, REJECTED, Node, Nodes
+from core.review.nodes import ACCEPTED, DECISIONS, OPEN, REJECTED, Node, Nodes, dropped
 
 Place = tuple[int, int]
 """Start and end of a span, in code points."""
@@ -106,10 +106,7 @@ def edited(nodes: Nodes) -> bool:
 
 def undecided(nodes: Nodes) -> int:
     """How many annotations wait for a decision; those below a rejected one do not."""
-    out: set[int] = set()
-    for node in nodes:
-        if node.decision == REJECTED or node.parent in out:
-            out.add(node.id)
+    out = dropped(nodes)
     return sum(node.decision == OPEN for node in nodes if node.id not in out)
 
 

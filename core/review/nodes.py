@@ -62,6 +62,15 @@ class Node:
 Nodes = tuple[Node, ...]
 
 
+def dropped(nodes: Nodes) -> frozenset[int]:
+    """The numbers of what does not count: rejected annotations and all that hangs below them."""
+    out: set[int] = set()
+    for node in nodes:  # parents come first
+        if node.decision == REJECTED or node.parent in out:
+            out.add(node.id)
+    return frozenset(out)
+
+
 def from_annotations(annotations: Sequence[Annotation]) -> Nodes:
     """The machine's trees as undecided nodes, numbered from 0 in depth-first order."""
     nodes: list[Node] = []

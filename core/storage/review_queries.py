@@ -94,13 +94,15 @@ class QueueItem:
 class QueueFilter:
     """Which documents of a run to review, and in which order.
 
-    states: empty for all. type: only documents in which the machine found it. below: only documents with an
-    annotation of a lower score (of `type`, if given). order: "position" (of the input) or "certainty" (least first).
+    states: empty for all. type: only documents in which the machine found it. below, at_least: only documents with an
+    annotation of a lower score, or of that score or more (of `type`, if given). order: "position" (of the input) or
+    "certainty" (least first).
     """
 
     states: tuple[str, ...] = ()
     type: str | None = None
     below: float | None = None
+    at_least: float | None = None
     order: str = POSITION
 
 
@@ -236,6 +238,18 @@ def history(engine: Engine, run_id: int, document_id: int) -> list[Revision]:
         ]
 
 
+def documents_with(engine: Engine, run_id: int, words: str) -> list[int]:
+    """The documents of a run whose text contains `words`; letters of either case count, so check again."""
+    query = (
+        select(RunDocumentRow.document_id)
+        .join(DocumentRow, DocumentRow.id == RunDocumentRow.document_id)
+        .where(RunDocumentRow.run_id == run_id, DocumentRow.text.contains(words, autoescape=True))
+        .order_by(RunDocumentRow.position, RunDocumentRow.document_id)
+    )
+    with storage_errors(engine), engine.connect() as connection:
+        return list(connection.scalars(query))
+
+
 def batch_documents(engine: Engine, run_id: int, batch: str) -> list[int]:
     """The documents of a run that one action over many of them has changed."""
     query = select(RevisionRow.document_id).where(RevisionRow.run_id == run_id, RevisionRow.batch == batch)
@@ -309,7 +323,9 @@ def _queue(run_id: int, chosen: QueueFilter) -> Select[int]:
         query = query.where(func.coalesce(ReviewRow.state, UNREVIEWED).in_(chosen.states))
     if chosen.below is not None:
         query = query.where(select(AnnotationRow.id).where(mine, AnnotationRow.score < chosen.below).exists())
-    elif chosen.type is not None:
+    if chosen.at_least is not None:
+        query = query.where(select(AnnotationRow.id).where(mine, AnnotationRow.score >= chosen.at_least).exists())
+    if chosen.type is not None:
         query = query.where(select(AnnotationRow.id).where(mine).exists())
     place = (RunDocumentRow.position, RunDocumentRow.document_id)
     if chosen.order == CERTAINTY:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -74,8 +74,11 @@ def pronoun_table(result: AnnotatedDocument, *, key: str) -> None:
         table(pd.DataFrame(rows), key=key)
 
 
-def table(frame: pd.DataFrame, *, key: str, whole: bool = False) -> None:
-    """A frame with translated headings; scores are bars. It scrolls unless it is to be `whole`."""
+def table(frame: pd.DataFrame, *, key: str, whole: bool = False, on_select: Callable[[], None] | None = None) -> None:
+    """A frame with translated headings; scores are bars. It scrolls unless it is to be `whole`.
+
+    `on_select` is called when a row is selected; which, is at `st.session_state[key].selection.rows`.
+    """
     special = {
         "score": st.column_config.ProgressColumn(t("column.score"), min_value=0, max_value=1, format="%.3f"),
         "start": st.column_config.NumberColumn(t("column.start"), width="small", format="%d"),
@@ -91,4 +94,6 @@ def table(frame: pd.DataFrame, *, key: str, whole: bool = False) -> None:
         placeholder="",
         height="content" if whole else "auto",
         key=key,
+        on_select=on_select or "ignore",
+        selection_mode="single-row",
     )

@@ -33,7 +33,7 @@ OPEN_MS = 60_000
 NEW_TYPE = "产品名称"
 PAGES = (
     "overview", "entities", "relations", "events", "aspects", "aspect_sentiment", "sentiment", "classification",
-    "hierarchy", "matching", "coreference", "reading", "documents", "jobs", "schemas", "exports",
+    "hierarchy", "matching", "coreference", "reading", "documents", "jobs", "review", "schemas", "exports",
     "gpu", "settings",
 )  # fmt: skip
 

@@ -91,7 +91,7 @@ def test_a_step_that_changes_nothing_is_not_kept(database: Engine, run: tuple[in
     assert history(database, number, first) == []
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(turns=st.lists(st.sampled_from(["edit", "undo", "redo"]), min_size=3, max_size=14))
 def test_undo_and_redo_lead_where_a_stack_of_states_leads(
     tmp_path_factory: pytest.TempPathFactory, turns: list[str]
