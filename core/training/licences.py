@@ -39,6 +39,7 @@ _NO_FILE = Licence("no licence file", UNSTATED)
 
 OWN_SOURCES: dict[str, Licence] = {
     "written": Licence("Apache-2.0, written for this project (data/training)", PERMISSIVE),
+    "templates": Licence("Apache-2.0, patterns written for this project (data/training)", PERMISSIVE),
     "weak": Licence("texts of the raw sources, labelled by lists and patterns", RESTRICTED),
 }
 RAW_SOURCES: dict[str, Licence] = {
