@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -74,22 +75,16 @@ def save(engine: Engine, found: list[AnnotatedDocument]) -> tuple[int, list[int]
     return run, ids
 
 
-@pytest.fixture
-def engine(empty: Engine) -> Engine:
-    migrate(empty)
-    return empty
-
-
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """A database for many examples, each with a run of its own."""
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """One database for all tests, each with a run of its own."""
     engine = open_database(f"sqlite:///{tmp_path_factory.mktemp('explore') / 'app.db'}")
     migrate(engine)
     yield engine
     engine.dispose()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def run(engine: Engine) -> int:
     return save(engine, results())[0]
 
@@ -199,15 +194,38 @@ def test_matching_documents_are_listed_for_each_run(engine: Engine, run: int) ->
     assert match.preview == TEXTS[0]
 
 
+def test_every_database_gives_the_same_answers(empty: Engine, engine: Engine, run: int) -> None:
+    migrate(empty)
+    other, ids = save(empty, results())
+    first = min(one.document_id for one in find_matches(engine, Filter((run,))))
+    for mine, theirs in (
+        (Filter((run,)), Filter((other,))),
+        (Filter((run,), every=1, contains="张"), Filter((other,), contains="张")),
+    ):
+        assert [replace(one, run_id=0) for one in type_counts(empty, theirs)] == [
+            replace(one, run_id=0) for one in type_counts(engine, mine)
+        ]
+        assert text_counts(empty, theirs) == text_counts(engine, mine)
+        assert score_bins(empty, theirs) == score_bins(engine, mine)
+        assert value_counts(empty, theirs, key="日期") == value_counts(engine, mine, key="日期")
+        assert together(empty, theirs, types=["人物", "组织机构"]) == together(engine, mine, types=["人物", "组织机构"])
+        assert edges(empty, theirs) == edges(engine, mine)
+        assert types_below(empty, theirs, types=["创始人(人物)"]) == types_below(engine, mine, types=["创始人(人物)"])
+        moved = [
+            replace(one, run_id=run, document_id=one.document_id - ids[0] + first) for one in find_lines(empty, theirs)
+        ]
+        assert moved == find_lines(engine, mine)
+        assert len(word_lines(empty, theirs, "张伟")) == count_word(empty, theirs, "张伟") + 1 == 3
+
+
 TEXT = st.text(alphabet="张伟李娜😀𠮷e\u0301 \n，", min_size=1, max_size=80)
 
 
 @settings(max_examples=25, deadline=None)
 @given(text=TEXT, data=st.data())
 def test_contexts_join_up_to_the_text_and_pairs_equal_those_counted_by_hand(
-    shared: Engine, text: str, data: st.DataObject
+    engine: Engine, text: str, data: st.DataObject
 ) -> None:
-    engine = shared
     start = data.draw(st.integers(0, len(text) - 1))
     end = data.draw(st.integers(start + 1, len(text)))
     types = data.draw(st.lists(st.sampled_from(["甲", "乙", "丙"]), min_size=1, max_size=5))
