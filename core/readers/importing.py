@@ -17,7 +17,7 @@ from core.readers.source import Source, from_path
 from core.types import Document
 
 # Documents handed over at once, and their characters: whichever comes first.
-BATCH_DOCUMENTS = 500
+BATCH_DOCUMENTS = 2000
 BATCH_CHARACTERS = 4 * 2**20
 
 Keep = Callable[[Sequence[Document]], Any]

@@ -19,6 +19,9 @@ from core.errors import StorageError
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 BUSY_TIMEOUT_MS = 15_000
+CACHE_KIB = 32 * 1024
+# Pages of 4 KiB in the write-ahead log before they are copied into the database.
+CHECKPOINT_PAGES = 8_000
 # Execution option of connections that will write: see `_begin`.
 IMMEDIATE = "rex_immediate"
 
@@ -113,6 +116,9 @@ def _configure_sqlite(dbapi_connection: Any, _record: object) -> None:
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.execute("PRAGMA foreign_keys = ON")
+    # Large imports touch pages all over the index of hashes: with 2 MiB, the default, each is read and written often.
+    cursor.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    cursor.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     cursor.close()
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import groupby
 from typing import Any, NamedTuple
 
-from sqlalchemy import ScalarSelect, delete, func, insert, select, update
+from sqlalchemy import ScalarSelect, delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
-from core.storage.codec import FlatAnnotation, document_inputs, dump_paths, flatten
+from core.storage.codec import document_inputs, dump_paths, flatten
 from core.storage.tables import (
     AnnotationRow,
     DocumentMetadataRow,
@@ -43,29 +42,44 @@ def insert_documents(session: Session, documents: Sequence[tuple[Document, str]]
     if not documents:
         return []
     now = utc_now()
+    ids = _new_ids(session, DocumentRow, len(documents))
     rows = [
         {
+            "id": row_id,
             "external_id": document.id,
             "name": document.name,
             "text": document.text,
             "text_pair": document.text_pair,
             "inputs": document_inputs(document),
-            "meta": dict(document.metadata),
+            "metadata": dict(document.metadata),
             "sha256": sha256,
             "created_at": now,
         }
-        for document, sha256 in documents
+        for row_id, (document, sha256) in zip(ids, documents, strict=True)
     ]
-    statement = insert(DocumentRow).returning(DocumentRow.id, sort_by_parameter_order=True)
-    ids = list(session.scalars(statement, rows))
+    session.connection().execute(insert(DocumentRow), rows)
     entries = [
         {"document_id": row_id, "key": key, "value": value}
         for row_id, (document, _) in zip(ids, documents, strict=True)
         for key, value in _entries(document).items()
     ]
     if entries:
-        session.execute(insert(DocumentMetadataRow), entries)
-    return ids
+        session.connection().execute(insert(DocumentMetadataRow), entries)
+    return list(ids)
+
+
+def _new_ids(session: Session, table: type[DocumentRow] | type[AnnotationRow], count: int) -> range | list[int]:
+    """Row ids for rows to come: known before, they need not be asked back row by row.
+
+    On SQLite the transaction holds the write lock and these are the ids that it would give; PostgreSQL's come from
+    the sequence of the column.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        last = session.scalar(select(func.max(table.id))) or 0
+        return range(last + 1, last + 1 + count)
+    name = table.__tablename__
+    query = text("SELECT nextval(pg_get_serial_sequence(:name, 'id')) FROM generate_series(1, :count)")
+    return list(session.scalars(query, {"name": name, "count": count}))
 
 
 def _entries(document: Document) -> dict[str, str]:
@@ -126,29 +140,28 @@ def findings(document_id: Any) -> ScalarSelect[int]:
 
 
 def _insert_annotations(session: Session, run_id: int, finished: Iterable[Finished]) -> int:
-    """Insert the trees of all documents level by level, the parents' ids being known by then; returns the number."""
+    """Insert the trees of all documents, parents before children; returns the number of annotations."""
     nodes = [(one.document_id, node) for one in finished for node in flatten(one.result.annotations)]
-    nodes.sort(key=lambda one: one[1].level)
+    if not nodes:
+        return 0
     ids: dict[tuple[int, int], int] = {}
-    for _, group in groupby(nodes, key=lambda one: one[1].level):
-        level = list(group)
-        rows = [_annotation(run_id, document_id, node, ids) for document_id, node in level]
-        statement = insert(AnnotationRow).returning(AnnotationRow.id, sort_by_parameter_order=True)
-        places = [(document_id, node.position) for document_id, node in level]
-        ids.update(zip(places, session.scalars(statement, rows), strict=True))
+    rows = []
+    for row_id, (document_id, node) in zip(_new_ids(session, AnnotationRow, len(nodes)), nodes, strict=True):
+        ids[document_id, node.position] = row_id
+        one = node.annotation
+        rows.append(
+            {
+                "id": row_id,
+                "run_id": run_id,
+                "document_id": document_id,
+                "parent_id": None if node.parent is None else ids[document_id, node.parent],
+                "type": one.type,
+                "start": one.start,
+                "end": one.end,
+                "text": one.text,
+                "score": one.score,
+                "position": node.position,
+            }
+        )
+    session.connection().execute(insert(AnnotationRow), rows)
     return len(nodes)
-
-
-def _annotation(run_id: int, document_id: int, node: FlatAnnotation, ids: dict[tuple[int, int], int]) -> dict[str, Any]:
-    one = node.annotation
-    return {
-        "run_id": run_id,
-        "document_id": document_id,
-        "parent_id": None if node.parent is None else ids[document_id, node.parent],
-        "type": one.type,
-        "start": one.start,
-        "end": one.end,
-        "text": one.text,
-        "score": one.score,
-        "position": node.position,
-    }

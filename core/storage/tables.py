@@ -79,7 +79,7 @@ class DocumentMetadataRow(Base):
     """One entry of a document's metadata, cut to what an index holds; `documents.metadata` has it whole."""
 
     __tablename__ = "document_metadata"
-    __table_args__ = (Index(None, "key", "value", "document_id"),)
+    __table_args__ = (Index(None, "key", "value", "document_id"), {"sqlite_with_rowid": False})
 
     document_id: Mapped[int] = mapped_column(ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True)
     key: Mapped[str] = mapped_column(String(255), primary_key=True)

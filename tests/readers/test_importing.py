@@ -88,7 +88,7 @@ def test_texts_that_came_before_are_counted_and_dropped_when_asked(
 
 def test_documents_come_in_batches_and_in_order(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
-    path.write_text("".join(f"第{number}行\n" for number in range(1200)), "utf-8")
+    path.write_text("".join(f"第{number}行\n" for number in range(2 * BATCH_DOCUMENTS + 200)), "utf-8")
     sizes: list[int] = []
     kept: list[Document] = []
 
@@ -98,7 +98,7 @@ def test_documents_come_in_batches_and_in_order(tmp_path: Path) -> None:
 
     list(Importer(keep, ReadOptions(split="line")).paths([path]))
     assert sizes == [BATCH_DOCUMENTS, BATCH_DOCUMENTS, 200]
-    assert [one.text for one in kept] == [f"第{number}行" for number in range(1200)]
+    assert [one.text for one in kept] == [f"第{number}行" for number in range(2 * BATCH_DOCUMENTS + 200)]
 
 
 def test_a_split_text_keeps_the_line_or_paragraph_it_stands_on(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ def upgrade() -> None:
             ["document_id"], ["documents.id"], name="fk_document_metadata_document_id", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("document_id", "key", name="pk_document_metadata"),
+        sqlite_with_rowid=False,
     )
     _copy_metadata()
     op.create_index("ix_document_metadata_key_value_document_id", "document_metadata", ["key", "value", "document_id"])
