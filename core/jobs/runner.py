@@ -70,10 +70,10 @@ class JobRunner:
         stretch.thread = threading.Thread(
             target=self._run, args=(stretch,), name=f"job-{'-'.join(map(str, job_ids))}", daemon=True
         )
-        with self._lock:
+        with self._lock:  # together: whoever finds the stretch may join its thread
             self._stretches[owner] = stretch
+            stretch.thread.start()
         self._keep_watch()
-        stretch.thread.start()
 
     def look(self) -> None:
         """Look at the queue now: something has changed."""
