@@ -25,12 +25,15 @@ def export(
     job: Annotated[int, typer.Option("--job", help="作业的编号（网页“作业”中的编号）")],
     format: FormatName,
     output: Annotated[Path, typer.Option("--output", help="写到这个文件")],
+    which: Annotated[
+        str, typer.Option("--which", help="current：有修正的用修正；reviewed：只要复核完的；machine：机器原结果")
+    ] = "current",
 ) -> None:
-    """Write what a stored run found to a file; what the format cannot hold is told on standard error."""
+    """Write a stored run to a file, with its corrections; what the format cannot hold is told on standard error."""
     database = open_database(Settings().resolved_database_url)
     try:
         migrate(database)
-        tell(export_run(database, job, format, path=output), output)
+        tell(export_run(database, job, format, path=output, which=which), output)
     finally:
         database.dispose()
 

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import RexError
-from core.exporters import FORMATS, export_run
+from core.exporters import FORMATS, VERSIONS, export_run
 from core.exporters.table import KEPT, readable
 from core.storage import queries
 from core.tasks import TASKS
@@ -38,8 +38,11 @@ if not count:
 pages = -(-count // PAGE)
 number = st.pagination(pages, key="exports-page") if pages > 1 else 1
 runs = {run.id: run for run in queries.list_runs(app.database, limit=PAGE, offset=(number - 1) * PAGE)}
-left, right = st.columns(2)
+left, middle, right = st.columns([3, 2, 2])
 run_id = left.selectbox(t("exports.run"), list(runs), format_func=lambda key: label(runs[key]), key="exports-run")
+which = middle.selectbox(
+    t("exports.which"), list(VERSIONS), format_func=lambda key: t(f"exports.which.{key}"), key="exports-which"
+)
 form = right.selectbox(
     t("exports.format"),
     list(FORMATS),
@@ -51,17 +54,18 @@ st.caption(t(f"exports.about.{form}"))
 
 if st.button(t("exports.make"), key="exports-make", type="primary", icon=":material/ios_share:"):
     st.session_state.pop(DONE, None)
-    path = app.settings.data_dir / "exports" / f"annotations-{runs[run_id].task}-{run_id}{chosen.suffix}"
+    kind = "" if which == "current" else f"-{which}"
+    path = app.settings.data_dir / "exports" / f"annotations-{runs[run_id].task}-{run_id}{kind}{chosen.suffix}"
     try:
         with st.spinner(t("exports.working")):
-            losses = export_run(app.database, run_id, form, path=path)
-        st.session_state[DONE] = (run_id, form, str(path), [str(loss) for loss in losses])
+            losses = export_run(app.database, run_id, form, path=path, which=which)
+        st.session_state[DONE] = ((run_id, form, which), str(path), [str(loss) for loss in losses])
     except RexError as error:
         show_error(error)
 
 done = st.session_state.get(DONE)
-if done is not None and done[:2] == (run_id, form) and Path(done[2]).is_file():
-    path = Path(done[2])
+if done is not None and done[0] == (run_id, form, which) and Path(done[1]).is_file():
+    path = Path(done[1])
     st.download_button(
         t("exports.download", name=path.name, size=f"{path.stat().st_size / 1024:,.0f}"),
         data=path.read_bytes,  # read when the button is pressed, not before
@@ -71,9 +75,9 @@ if done is not None and done[:2] == (run_id, form) and Path(done[2]).is_file():
         key="exports-download",
         on_click="ignore",
     )
-    if done[3]:
+    if done[2]:
         st.warning(
-            "\n".join([t("exports.losses"), "", *(f"- {plain(line)}" for line in done[3])]), icon=":material/info:"
+            "\n".join([t("exports.losses"), "", *(f"- {plain(line)}" for line in done[2])]), icon=":material/info:"
         )
     else:
         st.success(t("exports.whole"), icon=":material/check:")

@@ -2,10 +2,11 @@
 
 from core.exporters.files import FORMATS, Export, Format, find_format, write, write_file, write_to
 from core.exporters.report import About, Loss
-from core.exporters.runs import about_run, export_run
+from core.exporters.runs import VERSIONS, about_run, export_run
 
 __all__ = [
     "FORMATS",
+    "VERSIONS",
     "About",
     "Export",
     "Format",

@@ -402,6 +402,7 @@ function act(view, action) {
 }
 
 function flush(view) {
+  view.root.dataset.busy = String(view.flying !== null || view.queue.length > 0)
   if (view.flying !== null || !view.queue.length) return
   view.flying = `${Date.now()}-${Math.random()}`
   const actions = view.queue.splice(0)
