@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 ROOT = Path(__file__).resolve().parent.parent
 EMBEDDED_MODEL = ROOT / "data" / "models" / "rex-mini-zh"
 OFFICIAL_MODEL = "iic/nlp_deberta_rex-uninlu_chinese-base"
+SWITCH = ("auto", "on", "off")
 WORKERS = ("auto", "process", "thread")
 UNITS = {
     **{"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9},
@@ -78,6 +79,10 @@ class Settings(BaseSettings):
     )
     cpu_threads: int = Field(0, ge=0, description="threads of one forward pass on the CPU; 0: the physical cores")
     profile: str = Field("auto", description="auto: by the card found; or a name of the table in docs/gpu.md")
+    attention: str = Field("auto", description="auto, eager, sdpa, flex or triton: how attention is computed")
+    graphs: str = Field(
+        "auto", description="on: small batches run as recorded CUDA graphs; off; auto: the profile decides"
+    )
     memory_budget: str = Field(
         "", description="GPU memory never exceeded: 2GiB, 800MB, 0.5 or 50% of the card; empty: the profile decides"
     )
@@ -95,6 +100,13 @@ class Settings(BaseSettings):
     def _worker_is_known(cls, value: str) -> str:
         if value not in WORKERS:
             raise ValueError(f"REX_WORKER={value} 无效：可选 {'、'.join(WORKERS)}")
+        return value
+
+    @field_validator("graphs")
+    @classmethod
+    def _graphs_is_known(cls, value: str) -> str:
+        if value not in SWITCH:
+            raise ValueError(f"REX_GRAPHS={value} 无效：可选 {'、'.join(SWITCH)}")
         return value
 
     @field_validator("memory_budget")

@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         "--records", type=Path, default=SAMPLES / "finetune_check.jsonl", help="计算 F1 的标注记录（JSON 行）"
     )
     parser.add_argument("--model", type=Path, default=EMBEDDED, help="精度、启动和 CPU 场景用的检查点；缺省用内置模型")
+    parser.add_argument("--base", type=Path, help="随机网络所在的目录，没有就写出；缺省每次运行各写一份")
     parser.add_argument("--quick", action="store_true", help="每项只做几次，看能否运行；结果不进汇总")
     parser.add_argument("--out", type=Path, help="把这次运行写成 JSON；每完成一个场景就更新")
     parser.add_argument("--json", action="store_true", help="以 JSON 输出")
@@ -88,6 +89,7 @@ def _run(options: argparse.Namespace, *, command: str) -> dict[str, Any]:
             scratch=Path(scratch),
             progress=_progress,
             model=options.model,
+            written=options.base,
         )
         profile = Settings().profile
         report = new_report(

@@ -89,15 +89,15 @@ def encoder_call(checkpoint: Checkpoint, packed: Packed, *, isolated: bool = Tru
     ids, positions, prefixes, types = torch.from_numpy(packed.ids).to(device).long()
     lengths = torch.from_numpy(packed.lengths).to(device)
     keep = torch.arange(packed.width, device=device) < lengths[:, None]
-    largest = packed.max_distance
+    largest, start = packed.max_distance, int(packed.text_starts.max())
     if not isolated:
         positions = torch.arange(packed.width, device=device).expand(packed.rows, -1)
         prefixes, types = torch.zeros_like(prefixes), torch.zeros_like(types)
-        largest = packed.width - 1
+        largest, start = packed.width - 1, 0
 
     def call() -> Tensor:
         with torch.inference_mode():
-            hidden: Tensor = checkpoint.model.plm(ids, positions, prefixes, types, keep, largest)
+            hidden: Tensor = checkpoint.model.plm(ids, positions, prefixes, types, keep, largest, run_start=start)
             return hidden
 
     return call

@@ -39,7 +39,7 @@ def measure_load(bench: Bench) -> list[Measured]:
     with serving(bench, bench.base, threshold=bench.threshold) as system:
         rate = offline_rate(system, texts, repeats=bench.count(3, 1))
         ask = system.asking(texts, SCHEMA)
-        seconds = bench.count(60, 1)
+        seconds = bench.count(30, 1)
         schedule = poisson_schedule(SHARE * rate, max(int(SHARE * rate * seconds), 4))
         bench.progress(f"开环：每秒 {SHARE * rate:.1f} 个请求，共 {len(schedule)} 个")
         load = open_loop(ask, schedule)

@@ -21,6 +21,9 @@ CARD_DTYPE = "float32"
 ALLOCATOR = "expandable_segments:True"
 """PyTorch's documented answer to batches of many shapes."""
 
+GRAPHS = False
+"""Whether cards run small batches as recorded CUDA graphs, unless `REX_GRAPHS` says otherwise."""
+
 WINDOW = 512
 TOKEN_BYTES = 256 * 2**10
 """Generous memory of one token of a batch in float32, for cards without a row in the table."""
@@ -40,7 +43,8 @@ class Profile:
     """How to treat a kind of card.
 
     `matches`: regular expression for the driver's name; `at_least_gib`: memory that the card or slice must have;
-    `memory_budget`: share of the memory; `allocator`: value of PYTORCH_ALLOC_CONF; `attention`: backend, or auto.
+    `memory_budget`: share of the memory; `allocator`: value of PYTORCH_ALLOC_CONF; `attention`: backend, or auto;
+    `graphs`: whether small batches run as recorded CUDA graphs.
     """
 
     name: str
@@ -53,6 +57,7 @@ class Profile:
     cpu_threads: int = 1
     allocator: str = ALLOCATOR
     attention: str = "auto"
+    graphs: bool = GRAPHS
 
 
 GEFORCE = r"GeForce RTX [345]0\d0"
@@ -126,6 +131,8 @@ def settle(settings: Settings, card: Card | None, *, cores: int = 1) -> Profile:
         batch_tokens=settings.batch_tokens or profile.batch_tokens,
         max_length=settings.max_length if "max_length" in settings.model_fields_set else profile.max_length,
         cpu_threads=settings.cpu_threads or profile.cpu_threads,
+        attention=profile.attention if settings.attention == "auto" else settings.attention,
+        graphs=profile.graphs if settings.graphs == "auto" else settings.graphs == "on",
     )
 
 

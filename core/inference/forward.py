@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.inference.graphs import Graphs
 from core.inference.packing import Packed, Raw
 from core.model.rex import RexModel
 
@@ -18,16 +19,19 @@ ALIGNMENT = {"cuda": 8}
 NEVER = -1
 
 
-def run(model: RexModel, packed: Packed, device: torch.device) -> Raw:
-    """Logits of the links that fired and of the classes; `device` is where the network is."""
-    packed = packed.widened(ALIGNMENT.get(device.type, 1))
+def run(model: RexModel, packed: Packed, device: torch.device, *, graphs: Graphs | None = None) -> Raw:
+    """Logits of the links that fired and of the classes; `device` is where the network is, `graphs` are its own."""
+    recorded = None if graphs is None else graphs.padded(packed)
+    packed = packed.widened(ALIGNMENT.get(device.type, 1)) if recorded is None else recorded
     pairs = _pairs(packed)
     places = _class_cells(packed)
     with torch.inference_mode():
         arrays = (packed.bars, packed.lengths, pairs, places, packed.ids)
         bars, lengths, keys, cells, ids = _upload(arrays, device)
-        keep = torch.arange(packed.width, device=device) < lengths[:, None]
-        logits = model(*ids.long(), keep, packed.max_distance, run_start=int(packed.text_starts.max()))
+        logits = None if graphs is None or recorded is None else graphs.logits(ids, lengths)
+        if logits is None:
+            keep = torch.arange(packed.width, device=device) < lengths[:, None]
+            logits = model(*ids.long(), keep, packed.max_distance, run_start=int(packed.text_starts.max()))
         first, last, key = keys
         # Step by step and in place: at this size every map of pairs counts.
         fired = logits > bars[:, None, None]

@@ -18,6 +18,7 @@ from core.gpu.records import TorchMemory
 from core.gpu.tenant import Tenant, TenantStatus, move_in
 from core.gpu.torch_view import torch_memory
 from core.inference.forward import run as forward
+from core.inference.graphs import Graphs
 from core.inference.packing import Packed, Raw
 from core.model.checkpoint import Checkpoint, load_weights, read_files, resolve_device
 
@@ -94,6 +95,7 @@ class Held:
 
     checkpoint: Checkpoint
     tenant: Tenant
+    graphs: Graphs | None = None
 
 
 Load = Callable[[Record], Held]
@@ -127,10 +129,12 @@ def from_settings(settings: Settings) -> Load:
             )
         except GpuMemoryError as error:  # whose `row` would blame a prompt
             raise DeviceError(str(error)) from error
+        checkpoint.model.plm.backend = profile.attention
         tenant.governor.calibrate(
             lambda rows, width: forward(checkpoint.model, blank(rows, width), device), widest=profile.max_length
         )
-        return Held(checkpoint, tenant)
+        recorded = profile.graphs and device.type == "cuda"
+        return Held(checkpoint, tenant, Graphs(checkpoint.model, device, record=record) if recorded else None)
 
     return load
 
@@ -192,7 +196,7 @@ class LocalOwner:
             raise ValueError("no batch was begun")
         held = self._hold()[0]
         network, device = held.checkpoint.model, held.checkpoint.device
-        raw: Raw = held.tenant.governor.run(packed, lambda part: forward(network, part, device))
+        raw: Raw = held.tenant.governor.run(packed, lambda part: forward(network, part, device, graphs=held.graphs))
         return raw
 
     def run(self, packed: Packed) -> Raw:

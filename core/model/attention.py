@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from core.model.backends import attend
 from core.model.config import RexConfig
@@ -31,6 +32,32 @@ class DisentangledAttention(nn.Module):
                 self.pos_query_proj = nn.Linear(size, size)
         self.share_att_key = config.share_att_key
         self.dropout = config.attention_probs_dropout_prob
+        self._joined: tuple[Tensor, Tensor] | None = None
+
+    def join(self) -> None:
+        """Lay the weights of query, key and value side by side in memory, so that one product gives all three.
+
+        The parameters become views of the joined ones; once one is replaced, moved or trained, they go alone again.
+        """
+        layers = (self.query_proj, self.key_proj, self.value_proj)
+        with torch.no_grad():
+            weight = torch.cat([layer.weight for layer in layers])
+            bias = torch.cat([layer.bias for layer in layers])
+            for layer, rows, shift in zip(layers, weight.chunk(3), bias.chunk(3), strict=True):
+                layer.weight.data, layer.bias.data = rows, shift
+        self._joined = weight, bias
+
+    def _joined_weights(self) -> tuple[Tensor, Tensor] | None:
+        """The joined weights while they are those of the layers."""
+        if self._joined is not None:
+            for one, whole in zip(("weight", "bias"), self._joined, strict=True):
+                step = whole.nbytes // 3
+                for number, layer in enumerate((self.query_proj, self.key_proj, self.value_proj)):
+                    own = getattr(layer, one)
+                    if own.requires_grad or own.data_ptr() != whole.data_ptr() + number * step:
+                        self._joined = None
+                        return None
+        return self._joined
 
     def _split(self, x: Tensor) -> Tensor:
         """(…, n, H) → (…, A, n, D)."""
@@ -55,11 +82,10 @@ class DisentangledAttention(nn.Module):
 
     def forward(self, x: Tensor, pairs: Relations, positions: Projections, backend: str = "eager") -> Tensor:
         """x: (B, L, H) → context (B, L, H)."""
-        query, key, value = (
-            self._split(self.query_proj(x)),
-            self._split(self.key_proj(x)),
-            self._split(self.value_proj(x)),
-        )
+        if (joined := self._joined_weights()) is not None:
+            query, key, value = map(self._split, functional.linear(x, *joined).chunk(3, dim=-1))
+        else:
+            query, key, value = (self._split(layer(x)) for layer in (self.query_proj, self.key_proj, self.value_proj))
         dropout = self.dropout if self.training else 0.0
         context = attend(query, key, value, *positions, pairs, backend=backend, dropout=dropout)
         return context.transpose(1, 2).flatten(-2)

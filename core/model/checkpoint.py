@@ -215,6 +215,8 @@ def load_weights(files: CheckpointFiles, *, device: str = "auto", dtype: str = "
     if threads > 0:
         torch.set_num_threads(threads)
     model = build_model(files.config, read_state(files.directory, device=target), dtype=precision)
+    if target.type == "cuda":
+        model.plm.join()
     return Checkpoint(
         model=model,
         tokenizer=files.tokenizer,

@@ -15,6 +15,7 @@ from torch.nn import functional
 from core.model.attention import DisentangledAttention, ProjectionCache, Projections, sliced
 from core.model.backends import choose_backend, relate
 from core.model.config import RexConfig
+from core.model.fused import add_norm
 from core.model.relations import Relations
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -49,7 +50,7 @@ class ResidualOutput(nn.Module):
 
     def forward(self, x: Tensor, residual: Tensor) -> Tensor:
         """x: (B, L, inputs), residual: (B, L, H) → (B, L, H)."""
-        return self.LayerNorm(self.dropout(self.dense(x)) + residual)
+        return add_norm(self.dropout(self.dense(x)), residual, self.LayerNorm)
 
 
 class Layer(nn.Module):
@@ -99,8 +100,15 @@ class ConvLayer(nn.Module):
         if keep is not None:
             # Padding must not leak into the last real token through the kernel.
             embedded = embedded.masked_fill(~keep[..., None], 0)
-        out = self.conv(embedded.transpose(1, 2)).transpose(1, 2)
-        return self.LayerNorm(first + self.dropout(self.activation(out)))
+        out = self._convolved(embedded) if self.conv.groups == 1 else self.conv(embedded.mT).mT
+        return add_norm(self.dropout(self.activation(out)), first, self.LayerNorm)
+
+    def _convolved(self, x: Tensor) -> Tensor:
+        """The convolution as one product (B · L, k · H) × (k · H, H): a card is made for those."""
+        width, length = self.conv.kernel_size[0], x.shape[1]
+        padded = functional.pad(x, (0, 0, (width - 1) // 2, width // 2))
+        neighbours = torch.cat([padded[:, n : n + length] for n in range(width)], dim=-1)
+        return functional.linear(neighbours, self.conv.weight.transpose(1, 2).flatten(1), self.conv.bias)
 
 
 class Encoder(nn.Module):
@@ -133,6 +141,11 @@ class Encoder(nn.Module):
     def layers(self) -> list[Layer]:
         """The layers, first to last."""
         return list(cast(Iterable[Layer], self.encoder["layer"]))
+
+    def join(self) -> None:
+        """Query, key and value of every layer by one product (see `DisentangledAttention.join`)."""
+        for layer in self.layers:
+            cast(DisentangledAttention, layer.attention["self"]).join()
 
     def relative_table(self, rows: slice) -> Tensor:
         """The (normalised) relative embeddings in use: (rows, H)."""

@@ -14,19 +14,24 @@ from torch import Tensor
 
 from core.model.config import RexConfig
 
+LOOKUPS_KEPT = 1024
+_LOOKUPS: dict[tuple[object, ...], Tensor] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
     """What the tokens of a batch carry, each (B, L) int32 and contiguous, for backends without tensors of pairs.
 
     positions, prefixes, types: as given, zeros where there are none. sequences: which prompt of the row a token is
-    of; tokens of different ones never meet, and padding is sequence -1.
+    of; tokens of different ones never meet, and padding is sequence -1. tiles: what a backend knows about stretches
+    of tokens, in its own form.
     """
 
     positions: Tensor
     prefixes: Tensor
     types: Tensor
     sequences: Tensor
+    tiles: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,8 @@ class Relations:
     rows: the rows of the relative table that can occur, as a slice.
     lookup: (2·centre + 1,) int64, which of those rows the distances -centre … centre use, if `slots` and `vectors`
     count on a table with one row for each distance; None: they count on `rows` as they are.
-    positions, centre: (B or 1, L) int64 and a row number when slot (i, j) is exactly `p_i - p_j + centre`, else None.
+    positions, centre: (B or 1, L) int64 and a row number when slot (i, j) is exactly `p_i - p_j + centre`, else None;
+    with `vectors` it is that number moved into the table, if need be.
     run_start: from this token on the positions of every row count up by one (padding apart), and no position of the
     batch exceeds the number of its token; None: not known.
     """
@@ -97,7 +103,8 @@ def relations(
     if exact:
         slots = (distance + centre).clamp_(0, 2 * centre)  # padding may lie anywhere
     elif run_start is not None and max_distance is not None:
-        centre, lookup = max_distance, _lookup(config, max_distance, rows).to(position_ids.device)
+        centre = max_distance
+        lookup = _kept_lookup(config, max_distance, rows.start, rows.stop, position_ids.device)
         slots = (distance + centre).clamp_(0, 2 * centre)
     else:
         slots = (bucket(distance, config) + config.span).clamp_(0, 2 * config.span - 1) - rows.start
@@ -157,12 +164,13 @@ def vector_relations(
     sequences = vector(sequence_ids)
     if keep is not None:
         sequences = sequences.masked_fill(~keep, -1)
+    shared = config.log_buckets and not exact
     return Relations(
         slots=None,
         allowed=None,
         rows=rows,
-        lookup=None if exact else _lookup(config, far, rows).to(like.device),
-        centre=far,
+        lookup=_kept_lookup(config, far, rows.start, rows.stop, like.device) if shared else None,
+        centre=far if shared else config.span - rows.start,
         run_start=run_start,
         vectors=Vectors(vector(position_ids), vector(prefix_ids), vector(type_ids), sequences),
     )
@@ -179,6 +187,17 @@ def _rows(config: RexConfig, max_distance: int | None) -> tuple[slice, bool]:
 def _lookup(config: RexConfig, far: int, rows: slice) -> Tensor:
     """Which of `rows` each of the distances -far … far uses; made on the host, where a logarithm is always the same."""
     return (bucket(torch.arange(-far, far + 1), config) + config.span).clamp(0, 2 * config.span - 1) - rows.start
+
+
+def _kept_lookup(config: RexConfig, far: int, start: int, stop: int, device: torch.device) -> Tensor:
+    """The look-up on its device; kept, because copying it there would make the host wait in every batch."""
+    key = (config.span, config.max_relative_positions, far, start, stop, device)
+    if key not in _LOOKUPS:
+        if len(_LOOKUPS) >= LOOKUPS_KEPT:
+            _LOOKUPS.clear()
+        with torch.inference_mode(False):
+            _LOOKUPS[key] = _lookup(config, far, slice(start, stop)).to(device)
+    return _LOOKUPS[key]
 
 
 def run_of(position_ids: Tensor, keep: Tensor | None) -> int | None:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from core.errors import DeviceError
 from core.model.backends import eager, sdpa
+from core.model.fused import has_triton
 from core.model.relations import Relations, relations, run_relations, vector_relations
 
 LOADED_LATE = {"flex": "flex", "triton": "band"}
@@ -26,22 +27,27 @@ BACKENDS = ("eager", "sdpa", *LOADED_LATE)
 CHOICE: dict[str, tuple[tuple[int, str], ...]] = {
     "cpu": ((2**31, "sdpa"),),
     "cuda": ((2**31, "sdpa"),),
+    "cuda half": ((2**31, "triton"),),
 }
-"""Kind of device → (length up to which, backend), shortest first; `cuda` awaits its measurement."""
+"""Kind of device, with or without half precision → (length up to which, backend), shortest first."""
 
 
 def choose_backend(device: torch.device, dtype: torch.dtype, length: int) -> str:
     """The backend that was fastest for prompts of `length` tokens; `eager` for a device or type nobody measured."""
     if not dtype.is_floating_point:
         raise DeviceError(f"注意力不支持数据类型 {dtype}：请用 float32、bfloat16 或 float16")
-    for limit, name in CHOICE.get(device.type, ()):
+    half = " half" if device.type == "cuda" and dtype.itemsize == 2 else ""
+    for limit, name in CHOICE.get(device.type + half, ()):
         if length <= limit:
-            return name
+            return name if name != "triton" or has_triton() else "sdpa"
     return "eager"
 
 
 def relate(backend: str) -> Callable[..., Relations]:
     """The function that prepares the relations in the form that a backend reads."""
+    if backend == "triton":
+        prepare: Callable[..., Relations] = _late(backend).relate
+        return prepare
     return {"eager": relations, "sdpa": run_relations}.get(backend, vector_relations)
 
 
@@ -65,7 +71,11 @@ def attend(
         return eager.attend(query, key, value, keys_r, queries_r, pairs, dropout=dropout)
     if backend == "sdpa":
         return sdpa.attend(query, key, value, keys_r, queries_r, pairs, dropout=dropout)
+    context: Tensor = _late(backend).attend(query, key, value, keys_r, queries_r, pairs, dropout=dropout)
+    return context
+
+
+def _late(backend: str) -> ModuleType:
     if backend not in LOADED_LATE:
         raise DeviceError(f"没有名为“{backend}”的注意力实现：可选 {'、'.join(BACKENDS)}")
-    late: ModuleType = importlib.import_module(f"{__name__}.{LOADED_LATE[backend]}")
-    return late.attend(query, key, value, keys_r, queries_r, pairs, dropout=dropout)
+    return importlib.import_module(f"{__name__}.{LOADED_LATE[backend]}")

@@ -37,13 +37,14 @@ def attend(
     vectors, scale = pairs.vectors, scale_of(query, keys_r, queries_r)
     positions, prefixes, types, sequences = vectors.positions, vectors.prefixes, vectors.types, vectors.sequences
     keys_r, queries_r = pairs.by_distance(keys_r), pairs.by_distance(queries_r)
-    far = pairs.centre
+    centre = pairs.centre
+    last = max((table.shape[1] - 1 for table in (keys_r, queries_r) if table is not None), default=0)
     to_position = None if keys_r is None else query @ (keys_r * scale).transpose(-1, -2)  # (B, A, L, R)
     to_content = None if queries_r is None else key @ (queries_r * scale).transpose(-1, -2)
     lowest = torch.finfo(torch.float32).min
 
     def score(found: Tensor, b: Tensor, a: Tensor, i: Tensor, j: Tensor) -> Tensor:
-        slot = (positions[b, i] - positions[b, j] + far).clamp(0, 2 * far)  # padding may lie anywhere
+        slot = (positions[b, i] - positions[b, j] + centre).clamp(0, last)  # padding may lie anywhere
         if to_position is not None:
             found = found + to_position[b, a, i, slot]
         if to_content is not None:
