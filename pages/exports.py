@@ -7,9 +7,11 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from core.bootstrap import Application
 from core.errors import RexError
 from core.exporters import FORMATS, VERSIONS, export_run
 from core.exporters.table import KEPT, readable
+from core.job_services import get_job
 from core.storage import queries
 from core.tasks import TASKS
 from streamlit_app.components.heading import heading
@@ -28,6 +30,12 @@ def label(run: queries.RunInfo) -> str:
     return f"{run.id} · {task} · {run.started_at.astimezone():%Y-%m-%d %H:%M} · {facts}"
 
 
+def linked_run(app: Application) -> queries.RunInfo | None:
+    """The run that the address names, if there is one of that number."""
+    wanted = st.query_params.get("run", "")
+    return get_job(app, int(wanted)) if wanted.isascii() and wanted.isdigit() else None
+
+
 heading("exports")
 app = application()
 count = queries.count_runs(app.database)
@@ -38,6 +46,10 @@ if not count:
 pages = -(-count // PAGE)
 number = st.pagination(pages, key="exports-page") if pages > 1 else 1
 runs = {run.id: run for run in queries.list_runs(app.database, limit=PAGE, offset=(number - 1) * PAGE)}
+if linked := linked_run(app):
+    runs = {linked.id: linked} | runs
+    if st.session_state.get("exports-address") != linked.id:
+        st.session_state["exports-address"] = st.session_state["exports-run"] = linked.id
 left, middle, right = st.columns([3, 2, 2])
 run_id = left.selectbox(t("exports.run"), list(runs), format_func=lambda key: label(runs[key]), key="exports-run")
 which = middle.selectbox(

@@ -66,7 +66,7 @@ def _head(app: Application, shown: RunInfo) -> None:
             f"../pages/{name}.py",
             label=t(f"jobs.to.{name}"),
             icon=f":material/{LINKS[name]}:",
-            query_params={"job": str(shown.id)},
+            query_params={"run": str(shown.id)},
             disabled=not shown.done,
         )
     with place.popover(t("jobs.delete"), icon=":material/delete:", type="tertiary"):
