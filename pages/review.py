@@ -73,12 +73,11 @@ def document_line(review: Review, ids: list[int]) -> None:
     number = ids.index(review.document_id) + 1 if review.document_id in ids else "—"
     name = review.document.id or review.document.name or str(review.document_id)
     where = plain(t("review.where", number=number, total=len(ids), id=name))
-    line = f"**{where}** · {t(f'review.state.{review.state}')}"
+    left, right = st.columns([1, 1.75], vertical_alignment="center")
+    left.markdown(f"**{where}** · {t(f'review.state.{review.state}')}")
     if review.updated_at is not None:
         when = f"{review.updated_at.astimezone():%m-%d %H:%M}"
-        line += " · " + plain(t("review.by", author=review.author, when=when, version=review.version))
-    left, right = st.columns([1, 1.35], vertical_alignment="center")
-    left.markdown(line)
+        left.caption(plain(t("review.by", author=review.author, when=when, version=review.version)))
     row = right.container(horizontal=True, horizontal_alignment="right", gap="xsmall")
     row.button(t("review.previous"), key="review-previous", on_click=go, args=(-1,))
     row.button(t("review.next"), key="review-next", on_click=go, args=(1,))

@@ -26,6 +26,7 @@ PAGES = {
     "matching": True,
     "reading": True,
     "relations": True,
+    "review": False,  # shows the newest run
     "documents": False,
     "jobs": False,
     "exports": False,
@@ -43,7 +44,7 @@ def take(page: Page, address: str, *, name: str, run: bool) -> Path:
         page.get_by_role("button", name=RUN_BUTTON).first.click()
         page.wait_for_selector('[data-testid="stDownloadButton"]', timeout=RUN_MS)
         settled(page)
-        page.wait_for_timeout(3000)  # charts draw themselves after the script has ended
+    page.wait_for_timeout(5000)  # charts and tables draw themselves after the script has ended
     target = IMAGES / f"{name}.png"
     page.screenshot(path=target)
     return target

@@ -77,7 +77,7 @@ def queue_table(run_id: int, ids: list[int], here: int) -> None:
             "text": one.preview,
             "state": t(f"review.state.{one.state}"),
             "review.annotations": one.annotations,
-            "review.least": one.score,
+            "review.least": None if one.score is None else round(one.score, 3),
             "review.author": one.author,
         }
         for one in items
