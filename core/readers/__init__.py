@@ -6,6 +6,7 @@ from core.readers.files import ARCHIVES, EXTENSIONS, FORMATS, LIMIT_BYTES, read,
 from core.readers.importing import FileReport, Importer
 from core.readers.options import SPLITS, ReadOptions, Split
 from core.readers.report import Account, ReadReport
+from core.readers.sample import Sample, sample
 from core.readers.source import Source, from_bytes, from_path
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Preview",
     "ReadOptions",
     "ReadReport",
+    "Sample",
     "Source",
     "Split",
     "from_bytes",
@@ -30,4 +32,5 @@ __all__ = [
     "read",
     "read_annotated",
     "read_documents",
+    "sample",
 ]

@@ -59,10 +59,11 @@ def read_rows(
     names, sample, notes = _header(first, options.text_column)
     if not sample:
         raise FormatError(f"“{title}”只有表头（{'、'.join(names)}），没有数据行。请补充内容后重新导入。")
+    # also when none of them can be chosen: whoever chooses by hand must see them
+    account.columns = tuple(dict.fromkeys((*account.columns, *names)))
     chosen = choose_columns(names, sample, options=options)
     notes.append(f"正文列：{chosen.text}" + (f"；第二文本列：{chosen.pair}" if chosen.pair else ""))
     account.notes += notes
-    account.columns = tuple(dict.fromkeys((*account.columns, *names)))
 
     blank, short, long = Tally(), Tally(), Tally()
     for number, row in enumerate(chain(sample, waiting), start=1):

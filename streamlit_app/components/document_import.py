@@ -1,4 +1,4 @@
-"""Files from the user into the stored documents: options, a preview of encodings, and a report for each file."""
+"""Files from the user into the stored documents: options, progress with a way to stop, a report for each file."""
 
 from __future__ import annotations
 
@@ -10,39 +10,42 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.errors import RexError
-from core.imports import import_annotated
-from core.readers import ANNOTATED_FORMATS, ARCHIVES, EXTENSIONS, FileReport, Importer, ReadOptions, from_path, preview
+from core.import_job import ImportJob, ImportOrder
+from core.readers import ANNOTATED_FORMATS, ARCHIVES, EXTENSIONS, FileReport, ReadOptions
 from core.readers.annotated import UNITS
-from core.readers.encoding import PREVIEWED
 from streamlit_app.components.document_upload import SPLITS
+from streamlit_app.components.import_preview import TABLES, Choices, encoding_choices, import_preview, suffix
 from streamlit_app.i18n import t
 from streamlit_app.resources import application
 
 PLAIN = "plain"
 ANNOTATED_SUFFIXES = ("ann", "bio", "conll", "conf", "zip")
-TEXTUAL = ("txt", "md", "csv", "tsv", "json", "jsonl")
-HEAD_BYTES = 16_384
+EVERY_S = 0.5
 
 
 def document_import(key: str) -> None:
     """Draw the uploader, the options and, once asked, import file after file; what became of each stays on screen."""
+    job: ImportJob | None = st.session_state.get(f"{key}-job")
+    if job is not None:
+        _follow(key, job)
+        return
     # a new uploader after each import lets go of the bytes of the last
     turn = st.session_state.setdefault(f"{key}-turn", 0)
     accepted = tuple(dict.fromkeys((*EXTENSIONS, *ARCHIVES, *ANNOTATED_SUFFIXES)))
     files: list[Any] = st.file_uploader(
         t("import.label"), accepted, accept_multiple_files=True, key=f"{key}-files-{turn}", help=t("import.help")
     )
-    chosen = _format(key)
-    options, duplicates, offsets = _options(key, chosen)
     if not files:
         st.caption(t("import.empty", formats="、".join((*EXTENSIONS, *ARCHIVES))))
+    chosen = _format(key)
+    if chosen == PLAIN:
+        options, drop = _options(key, files)
+        choices = import_preview(files, options, key=f"{key}-{turn}") if files else Choices(options)
+        order = ImportOrder((), choices.options, encodings=choices.encodings, drop_duplicates=drop)
     else:
-        _encodings([file for file in files if Path(file.name).suffix.lower().lstrip(".") in TEXTUAL])
+        order = _annotated_order(key, chosen)
     if st.button(t("import.run", count=len(files)), key=f"{key}-run", type="primary", disabled=not files):
-        with st.spinner(t("import.running", name=""), show_time=True):
-            reports = _import(files, chosen, options=options, duplicates=duplicates, offsets=offsets)
-        st.session_state[f"{key}-reports"] = reports
+        st.session_state[f"{key}-job"] = _start(files, order)
         st.session_state[f"{key}-turn"] = turn + 1
         st.rerun()
     _show(key, st.session_state.get(f"{key}-reports", []))
@@ -59,27 +62,20 @@ def _format(key: str) -> str:
     )
 
 
-def _options(key: str, chosen: str) -> tuple[ReadOptions, str, str]:
-    with st.expander(t("upload.options"), icon=":material/tune:"):
-        encodings = {"": t("import.encoding.auto"), **{name: name for name in PREVIEWED}}
-        encoding = st.selectbox(
-            t("import.encoding"), list(encodings), format_func=encodings.__getitem__, key=f"{key}-encoding"
-        )
-        if chosen != PLAIN:
-            units = {name: t(f"import.offsets.{name}") for name in UNITS}
-            offsets = st.selectbox(
-                t("import.offsets"), list(units), format_func=units.__getitem__, key=f"{key}-offsets"
-            )
-            return ReadOptions(encoding or None), "keep", offsets
+def _options(key: str, files: list[Any]) -> tuple[ReadOptions, bool]:
+    """How all files are split, and whether repeated texts are dropped."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         splits = {name: t(f"upload.split.{name}") for name in SPLITS}
-        split = st.selectbox(t("upload.split"), SPLITS, format_func=splits.__getitem__, key=f"{key}-split")
-        columns = st.columns(3)
-        text = columns[0].text_input(t("import.column.text"), key=f"{key}-text", placeholder=t("import.column.auto"))
-        identity = columns[1].text_input(t("import.column.id"), key=f"{key}-id", placeholder=t("import.column.auto"))
-        kept = columns[2].text_input(
-            t("import.column.metadata"), key=f"{key}-metadata", placeholder=t("import.column.all")
+        only_tables = bool(files) and all(suffix(file.name) in TABLES for file in files)
+        split = st.selectbox(
+            t("upload.split"),
+            SPLITS,
+            format_func=splits.__getitem__,
+            key=f"{key}-split",
+            disabled=only_tables,
+            help=t("import.split.tables") if only_tables else None,
+            width=320,
         )
-        names = tuple(name.strip() for name in kept.replace("，", ",").split(",") if name.strip())
         choices = {name: t(f"import.duplicates.{name}") for name in ("keep", "drop")}
         duplicates = st.segmented_control(
             t("import.duplicates"),
@@ -89,64 +85,70 @@ def _options(key: str, chosen: str) -> tuple[ReadOptions, str, str]:
             required=True,
             key=f"{key}-duplicates",
         )
-        options = ReadOptions(encoding or None, split, text.strip() or None, identity.strip() or None, names or None)
-        return options, duplicates or "keep", "auto"
+    return ReadOptions(split="auto" if only_tables else split), duplicates == "drop"
 
 
-def _encodings(files: list[Any]) -> None:
-    if not files:
-        return
-    with st.expander(t("import.preview"), icon=":material/translate:"):
-        rows = [
-            {"file": file.name, "encoding": one.encoding, "fits": one.fits, "lines": " ⏎ ".join(one.lines)[:200]}
-            for file in files[:5]
-            for one in preview(bytes(file.getbuffer()[:HEAD_BYTES]), lines=3)
-        ]
-        st.dataframe(
-            pd.DataFrame(rows),
-            hide_index=True,
-            column_config={
-                "file": t("import.result.file"),
-                "encoding": t("import.result.encoding"),
-                "fits": st.column_config.CheckboxColumn(t("import.preview.fits"), width="small"),
-                "lines": st.column_config.TextColumn(t("import.preview.lines"), width="large"),
-            },
+def _annotated_order(key: str, chosen: str) -> ImportOrder:
+    with st.container(horizontal=True):
+        encodings = encoding_choices()
+        encoding = st.selectbox(
+            t("import.encoding"), list(encodings), format_func=encodings.__getitem__, key=f"{key}-encoding", width=320
         )
+        units = {name: t(f"import.offsets.{name}") for name in UNITS}
+        offsets = st.selectbox(
+            t("import.offsets"), list(units), format_func=units.__getitem__, key=f"{key}-offsets", width=320
+        )
+    return ImportOrder((), ReadOptions(encoding or None), chosen, offsets=offsets)
 
 
-def _import(files: list[Any], chosen: str, *, options: ReadOptions, duplicates: str, offsets: str) -> list[FileReport]:
+def _start(files: list[Any], order: ImportOrder) -> ImportJob:
+    """Put the files on the disk and begin."""
     app = application()
     uploads = app.settings.data_dir / "uploads"
     uploads.mkdir(parents=True, exist_ok=True)
-    importer = Importer(app.store.add_documents, options, duplicates="drop" if duplicates == "drop" else "keep")
-    reports: list[FileReport] = []
-    with tempfile.TemporaryDirectory(dir=uploads) as folder:
-        # under their own names, for pairs of brat find each other by them
-        paths = [_spool(file, Path(folder)) for file in files]
-        for path in paths:
-            try:
-                if chosen == PLAIN:
-                    reports += importer.source(from_path(path))
-                elif chosen != "brat" or path.suffix.lower() in (".ann", ".zip"):
-                    reports.append(_annotated(app, path, chosen, encoding=options.encoding, offsets=offsets))
-            except RexError as error:
-                reports.append(FileReport(path.name, error=str(error)))
-    return reports
+    folder = Path(tempfile.mkdtemp(dir=uploads))
+    paths = []
+    for number, file in enumerate(files):
+        name = Path(file.name.replace("\\", "/")).name or "未命名"
+        # two files of one name keep it, each in a folder of its own; pairs of brat find each other by their names
+        place = folder if not (folder / name).exists() else folder / str(number)
+        place.mkdir(exist_ok=True)
+        file.seek(0)
+        with (place / name).open("wb") as target:
+            shutil.copyfileobj(file, target)
+        paths.append(place / name)
+    if order.format == "brat":
+        paths = [path for path in paths if path.suffix.lower() in (".ann", ".zip")]
+    whole = ImportOrder(
+        tuple(paths), order.options, order.format, order.encodings, order.drop_duplicates, order.offsets
+    )
+    return ImportJob(app.store, whole, folder=folder).start()
 
 
-def _spool(file: Any, folder: Path) -> Path:
-    path = folder / Path(file.name.replace("\\", "/")).name
-    file.seek(0)
-    with path.open("wb") as target:
-        shutil.copyfileobj(file, target)
-    return path
+def _follow(key: str, job: ImportJob) -> None:
+    @st.fragment(run_every=EVERY_S)
+    def progress() -> None:
+        if job.state == "done":
+            st.session_state[f"{key}-reports"] = job.reports
+            del st.session_state[f"{key}-job"]
+            st.rerun()
+        words = "import.indexing" if job.state == "indexing" else "import.running"
+        share = job.files / job.total if job.total else 1.0
+        said = t(words, name=job.name, files=job.files, total=job.total, documents=job.documents)
+        st.progress(min(share, 1.0), text=said.replace("[", "\\["))
+        with st.container(horizontal=True):
+            st.button(t("job.cancel"), key=f"{key}-cancel", icon=":material/stop_circle:", on_click=job.cancel)
+            if job.state == "indexing" and st.button(t("import.go_on"), key=f"{key}-go-on", icon=":material/check:"):
+                st.session_state[f"{key}-reports"] = job.reports
+                del st.session_state[f"{key}-job"]
+                st.rerun()
 
-
-def _annotated(app: Any, path: Path, chosen: str, *, encoding: str | None, offsets: str) -> FileReport:
-    report, runs = import_annotated(app.store, path, chosen, encoding=encoding, offsets=offsets)
-    found = t("import.result.annotations", annotations=report.annotations, runs="、".join(map(str, runs)))
-    said = (found, *report.repaired, *report.notes)
-    return FileReport(path.name, report.documents, problems=report.problems, notes=said)
+    # a short import is over before a bar would be worth drawing
+    if job.wait(1.0):
+        st.session_state[f"{key}-reports"] = job.reports
+        del st.session_state[f"{key}-job"]
+        st.rerun()
+    progress()
 
 
 def _show(key: str, reports: list[FileReport]) -> None:
