@@ -30,6 +30,7 @@ from streamlit_app.components.review_session import (
     press,
     queue,
     refresh,
+    schema_of,
     take_actions,
 )
 from streamlit_app.components.review_views import changes_table, history_table, review_table, versions
@@ -183,7 +184,7 @@ if message := st.session_state.pop(ERROR, None):
 if review.document.text_pair is not None:
     st.caption(t("review.pair"))
     quote(review.document.text_pair)
-schema = dict(run.schema or {})
+schema = schema_of(run)
 annotator(review, schema, ticket=st.session_state.get(TICKET, ""), key=TEXT, on_actions=lambda: take_actions(TEXT))
 occurrences_panel(review, schema)
 

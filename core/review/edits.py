@@ -27,8 +27,9 @@ def decide(nodes: Nodes, numbers: Collection[int], decision: str) -> Nodes:
     """Accept, reject or reopen annotations."""
     if decision not in DECISIONS:
         raise InputError(f"没有“{decision}”这种判定：可选 {'、'.join(DECISIONS)}")
-    for number in numbers:
-        find(nodes, number)
+    numbers = set(numbers)
+    for number in numbers - {node.id for node in nodes}:
+        find(nodes, number)  # says that it is not there
     return tuple(replace(node, decision=decision) if node.id in numbers else node for node in nodes)
 
 

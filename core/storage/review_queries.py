@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Row, Select, and_, func, select
+from sqlalchemy.orm import aliased
 
 from core.errors import StorageError
 from core.review.changes import Change, load_change
@@ -30,6 +31,7 @@ from core.types import AnnotatedDocument, Annotation, Document
 
 PREVIEW_CHARACTERS = 60
 BATCH = 500
+MAX_DEPTH = 3
 POSITION, CERTAINTY = "position", "certainty"
 
 
@@ -128,16 +130,41 @@ def reviewed_pairs(engine: Engine, run_id: int) -> Iterator[ReviewPair]:
 
 def count_states(engine: Engine, run_id: int) -> dict[str, int]:
     """How many documents of a run are in each state; states without any are left out."""
-    state = func.coalesce(ReviewRow.state, UNREVIEWED)
+    read = select(func.count()).select_from(RunDocumentRow).where(RunDocumentRow.run_id == run_id)
     query = (
-        select(state, func.count())
-        .select_from(RunDocumentRow)
-        .join(ReviewRow, _same(), isouter=True)
-        .where(RunDocumentRow.run_id == run_id)
-        .group_by(state)
+        select(ReviewRow.state, func.count())
+        .join(RunDocumentRow, _same())
+        .where(ReviewRow.run_id == run_id)
+        .group_by(ReviewRow.state)
     )
     with storage_errors(engine), engine.connect() as connection:
-        return {row[0]: row[1] for row in connection.execute(query)}
+        counts = {row[0]: row[1] for row in connection.execute(query)}
+        # most documents of a large run have no review: they are counted, not joined
+        untouched = (connection.scalar(read) or 0) - sum(counts.values())
+    counts[UNREVIEWED] = counts.get(UNREVIEWED, 0) + untouched
+    return {state: count for state, count in counts.items() if count}
+
+
+def found_types(engine: Engine, run_id: int) -> dict[str, Any]:
+    """The types of a run's findings, nested as they were found: what stands for a schema where none was asked."""
+    above = aliased(AnnotationRow)
+    query = (
+        select(AnnotationRow.type, above.type)
+        .join(above, AnnotationRow.parent_id == above.id, isouter=True)
+        .where(AnnotationRow.run_id == run_id)
+        .distinct()
+    )
+    below: dict[str | None, list[str]] = {}
+    with storage_errors(engine), engine.connect() as connection:
+        for name, parent in sorted(connection.execute(query), key=lambda row: row[0]):
+            below.setdefault(parent, []).append(name)
+
+    def tree(name: str | None, depth: int) -> dict[str, Any] | None:
+        # a type may stand below itself: the depth ends what would not end
+        found = below.get(name, []) if depth else []
+        return {one: tree(one, depth - 1) for one in found} or None
+
+    return tree(None, MAX_DEPTH) or {}
 
 
 def queue_ids(engine: Engine, run_id: int, chosen: QueueFilter) -> list[int]:

@@ -166,7 +166,7 @@ class Store:
                         done=RunRow.done - 1,
                         windows=RunRow.windows - windows,
                         annotations=RunRow.annotations - count,
-                        failed=RunRow.failed - bool(error),
+                        failed=RunRow.failed - int(bool(error)),
                     )
                 )
 

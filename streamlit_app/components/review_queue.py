@@ -10,7 +10,7 @@ from core.storage import queries
 from core.storage.review_queries import CERTAINTY, POSITION, QueueFilter, queue_items
 from core.tasks import TASKS
 from streamlit_app.components.annotation_table import table
-from streamlit_app.components.review_session import open_document
+from streamlit_app.components.review_session import open_document, types_of
 from streamlit_app.i18n import t, title
 from streamlit_app.resources import application
 
@@ -39,7 +39,7 @@ def run_choice(linked: int | None) -> queries.RunInfo:
 def filters(run: queries.RunInfo) -> QueueFilter:
     """State, type, score and order of the queue."""
     names = {ALL: t("review.states.all"), **{state: t(f"review.state.{state}") for state in STATES}}
-    types = [ALL, *queries.type_counts(application().database, run.id)]
+    types = [ALL, *types_of(run)]
     state, kind, order, below = st.columns([1.2, 1.6, 1.4, 1.2])
     chosen = state.selectbox(
         t("review.states"), list(names), format_func=names.__getitem__, key="review-state", persist_state="session"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
@@ -11,11 +12,13 @@ from core import reviews
 from core.errors import ConflictError, RexError
 from core.review.actions import Action, outcome
 from core.review.nodes import Nodes
-from core.storage.review_queries import QueueFilter, queue_ids
+from core.storage.queries import RunInfo, type_counts
+from core.storage.review_queries import QueueFilter, found_types, queue_ids
 from streamlit_app.i18n import t
 from streamlit_app.resources import application
 
 QUEUE, PLACE, SEEN, TICKET = "review-queue", "review-place", "review-seen", "review-ticket"
+TYPES, COUNTED = "review-types", "review-counted"
 CONFLICT, ERROR, PREVIEW, AUTHOR, LAST = (
     "review-conflict", "review-error", "review-preview", "review-author", "review-last",
 )  # fmt: skip
@@ -45,6 +48,25 @@ def queue(run_id: int, chosen: QueueFilter) -> list[int]:
     if known is None or known[0] != (run_id, chosen):
         known = ((run_id, chosen), queue_ids(application().database, run_id, chosen))
         st.session_state[QUEUE] = known
+    return list(known[1])
+
+
+def schema_of(run: RunInfo) -> Mapping[str, Any]:
+    """What was asked; for an imported file the types that are in it, looked up once in a session."""
+    if run.schema:
+        return run.schema
+    known = st.session_state.setdefault(TYPES, {})
+    if run.id not in known:
+        known[run.id] = found_types(application().database, run.id)
+    return dict(known[run.id])
+
+
+def types_of(run: RunInfo) -> list[str]:
+    """The types of a run's findings, most frequent first; counted anew only when the run has grown."""
+    key, known = (run.id, run.annotations), st.session_state.get(COUNTED)
+    if known is None or known[0] != key:
+        known = (key, list(type_counts(application().database, run.id)))
+        st.session_state[COUNTED] = known
     return list(known[1])
 
 

@@ -470,11 +470,10 @@ function onKey(view, event) {
   if (!view.root.isConnected || event.isComposing) return
   const target = event.composedPath()[0]
   if (target instanceof Element && target.closest("input, textarea, select, [contenteditable=true], [role=dialog], [role=listbox]")) return
-  // Outside of this view, keys that other elements act on stay theirs.
-  const inside = view.root.contains(target)
-  if (!inside && target instanceof Element && target.closest("button, a, [role=combobox], [role=slider], [role=tab], canvas")) {
-    if (["Enter", " ", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"].includes(event.key)) return
-  }
+  // Keys that another element acts on stay its own.
+  if (target instanceof Element && target.closest("button, a") && (event.key === "Enter" || event.key === " ")) return
+  const other = "[role=combobox], [role=slider], [role=tab], [role=radio], canvas"
+  if (target instanceof Element && target.closest(other) && /^(Enter| |Arrow)/.test(event.key)) return
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key
   const command = event.ctrlKey || event.metaKey
   let run

@@ -226,3 +226,7 @@ def test_a_document_that_is_read_again_keeps_what_people_did(database: Engine, r
     again = AnnotatedDocument(Document(TEXTS[0], id="d0"), "re", ())
     Store(database).save_result(number, first, result=again, duration_s=0.0)
     assert get_review(database, number, first).nodes == before.nodes
+
+
+def test_the_types_found_stand_for_a_schema_that_was_not_asked(database: Engine, run: tuple[int, list[int]]) -> None:
+    assert review_queries.found_types(database, run[0]) == {"人物": {"配偶(人物)": None}}
