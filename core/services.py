@@ -13,6 +13,7 @@ from sqlalchemy import Engine as Database
 
 from core import exporters, readers
 from core.config import Settings
+from core.evaluation.corrections import Quality, judge
 from core.gpu.flush import FlushReport, flush
 from core.gpu.monitor import GpuMonitor
 from core.gpu.tenant import TenantStatus
@@ -23,6 +24,7 @@ from core.jobs.worker import Question, Reader
 from core.schemas.schema import Schema, parse_schema
 from core.storage import queries
 from core.storage.job_store import Provenance
+from core.storage.review_queries import reviewed_pairs
 from core.storage.store import Store
 from core.tasks import find_task, schema_for
 from core.types import AnnotatedDocument, Document
@@ -171,6 +173,11 @@ def export(results: Sequence[AnnotatedDocument], format: str) -> exporters.Expor
 def load_run(app: Application, run_id: int) -> list[AnnotatedDocument]:
     """The stored results of a run, in the order of its input."""
     return queries.load_results(app.database, run_id)
+
+
+def judge_runs(app: Application, run_ids: Sequence[int]) -> Quality:
+    """How right the machine was in the reviewed documents of these runs, the corrections being right."""
+    return judge(pair for run_id in run_ids for pair in reviewed_pairs(app.database, run_id))
 
 
 def save_schema(app: Application, name: str, *, task: str, schema: Any) -> int:

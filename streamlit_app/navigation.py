@@ -21,6 +21,7 @@ PAGES = {
         "documents": "folder_open",
         "jobs": "work",
         "review": "fact_check",
+        "explore": "query_stats",
         "schemas": "schema",
         "exports": "ios_share",
     },

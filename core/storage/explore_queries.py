@@ -119,6 +119,9 @@ def rows(chosen: Filter, *columns: str) -> Any:
     Otherwise SQLite walks an index in the order of the groups and reads every row of the run from a place of its own.
     """
     query = select(*(getattr(AnnotationRow, name) for name in columns)).where(*conditions(chosen))
+    if chosen.every == 1:
+        # In the order in which they were stored, so that the rows are read one after the other.
+        query = query.order_by(AnnotationRow.run_id, AnnotationRow.document_id)
     return query.cte("found").prefix_with("MATERIALIZED").c
 
 
