@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
@@ -10,6 +11,7 @@ import streamlit as st
 from core import job_services
 from core.bootstrap import Application
 from core.storage import job_queries
+from core.storage.job_queries import Ground
 from core.storage.queries import RunInfo
 from streamlit_app.components.annotation_table import table
 from streamlit_app.components.job_controls import (
@@ -28,14 +30,15 @@ from streamlit_app.navigation import PAGES
 
 EVERY_S = 1.0
 FAILURES = 25
-LINKS = {"review": "rate_review", "explore": "travel_explore", "exports": "ios_share"}
+LINKS = {"review": "fact_check", "explore": "query_stats", "exports": "ios_share"}
 
 
 def job_details(app: Application, job: RunInfo) -> None:
     """Draw one job; while it waits or runs its progress keeps itself up to date."""
     st.button(t("jobs.back"), key="jobs-back", icon=":material/arrow_back:", on_click=st.query_params.clear)
     _head(app, job)
-    _provenance(app, job)
+    with st.expander(t("jobs.schema"), icon=":material/schema:"):
+        st.code(json.dumps(dict(job.schema), ensure_ascii=False, indent=1), language="json")
     if job.failed:
         _failures(app, job)
     if not job.active:
@@ -56,7 +59,7 @@ def _head(app: Application, shown: RunInfo) -> None:
             job_buttons(app, job, place=place, key=f"job-{job.id}", labels=True)
             job_bar(job)
             show_note(app, job)
-            _figures(job)
+            _facts(job, job_queries.grounds(app.database, job.id))
 
     follow()
     links = [name for name in LINKS if any(name in names for names in PAGES.values())]
@@ -64,7 +67,7 @@ def _head(app: Application, shown: RunInfo) -> None:
     for name in links:
         place.page_link(
             f"../pages/{name}.py",
-            label=t(f"jobs.to.{name}"),
+            label=t(f"page.{name}"),
             icon=f":material/{LINKS[name]}:",
             query_params={"run": str(shown.id)},
             disabled=not shown.done,
@@ -74,49 +77,32 @@ def _head(app: Application, shown: RunInfo) -> None:
         st.button(t("jobs.delete.yes"), key=f"job-{shown.id}-delete", on_click=_delete, args=(app, shown.id))
 
 
-def _figures(job: RunInfo) -> None:
-    figures = {
-        "documents": f"{job.done:,} / {job.total:,}",
-        "failed": f"{job.failed:,}",
+def _facts(job: RunInfo, grounds: Sequence[Ground]) -> None:
+    """Figures, and everything that made the results what they are."""
+    several = len(grounds) > 1
+    read_on = "、".join(
+        t("jobs.ground", device=one.device or "—", dtype=one.dtype or "—", count=one.documents) for one in grounds
+    )
+    facts = {
+        "schema": schema_title(job),
+        "model": plain(job.model or "—"),
+        "revision": plain(job.revision or "—"),
+        "source": plain(job.source) or t("jobs.imported"),
+        "device": plain(read_on if several else f"{job.device or '—'} · {job.dtype or '—'}"),
+        "threshold": f"{job.threshold:.2f}",
         "findings": f"{job.annotations:,}",
         "windows": f"{job.windows:,}",
         "rate": "—" if job.per_s is None else t("jobs.per_s", rate=job.per_s),
         "worked": duration(job.worked_s),
-    }
-    for column, (name, value) in zip(st.columns(len(figures)), figures.items(), strict=True):
-        column.metric(t(f"jobs.figure.{name}"), value)
-
-
-def _provenance(app: Application, job: RunInfo) -> None:
-    """Everything that made the results what they are."""
-    grounds = job_queries.grounds(app.database, job.id)
-    read_on = "、".join(
-        t("jobs.ground", device=one.device or "—", dtype=one.dtype or "—", count=one.documents)
-        for one in grounds[: None if len(grounds) > 1 else 0]
-    )
-    facts = {
-        "model": job.model or "—",
-        "revision": job.revision or "—",
-        "source": job.source or t("jobs.imported"),
-        "device": read_on or f"{job.device or '—'} · {job.dtype or '—'}",
-        "threshold": f"{job.threshold:.2f}",
-        "schema": schema_title(job).replace("\\", "") or "—",
         "started": f"{job.started_at.astimezone():%Y-%m-%d %H:%M:%S}",
         "finished": f"{job.finished_at.astimezone():%Y-%m-%d %H:%M:%S}" if job.finished_at else "—",
     }
     if job.owner:
-        facts["owner"] = job.owner.rpartition("/")[0]
-    st.subheader(t("jobs.provenance"), anchor=False)
-    left, right = st.columns([3, 2], gap="medium")
-    frame = pd.DataFrame({"fact": [t(f"jobs.fact.{name}") for name in facts], "value": list(facts.values())})
-    left.dataframe(
-        frame.rename(columns={"fact": t("jobs.fact"), "value": t("jobs.value")}),
-        hide_index=True,
-        height="content",
-        key=f"job-{job.id}-facts",
-    )
-    with right.expander(t("jobs.schema"), icon=":material/schema:", expanded=False):
-        st.code(json.dumps(dict(job.schema), ensure_ascii=False, indent=1), language="json", height=260)
+        facts["finished"] = plain("/".join(job.owner.split("/")[:2]))
+    columns = st.columns(4)
+    for number, (name, value) in enumerate(facts.items()):
+        label = "owner" if name == "finished" and job.owner else name
+        columns[number % 4].markdown(f":gray[:small[{t(f'jobs.fact.{label}')}]]  \n{value or '—'}")
 
 
 def _failures(app: Application, job: RunInfo) -> None:

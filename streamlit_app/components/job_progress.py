@@ -64,6 +64,8 @@ def progress_text(job: RunInfo, *, done: int, total: int) -> str:
     """How many of how many, how fast, and how long that takes still."""
     if job.state == "queued":
         return t("job.queued", done=done, total=total)
+    if not job.active and job.done:
+        return t("job.ended", done=done, total=total, findings=job.annotations, worked=duration(job.worked_s))
     if job.state != "running" or job.per_s is None or job.left_s is None:
         return t("job.counted", done=done, total=total)
     return t("job.progress", done=done, total=total, rate=job.per_s, left=duration(job.left_s))
