@@ -1,4 +1,4 @@
-"""A long job whose process is killed again and again: `python -m scripts.kill_jobs --out data/benchmarks/jobs.json`.
+"""A long job whose process is killed again and again: `python -m scripts.kill_jobs --out data/benchmarks/desk/jobs.json`.
 
 Submits short texts, works them off with `python -m core job run`, kills that process (SIGKILL) whenever the job has
 come to one of the places drawn beforehand, starts it anew, and counts at the end what is lost or doubled. A second job
@@ -204,7 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", default=str(EMBEDDED_MODEL), help="of the job that is killed")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=ROOT / "data" / "benchmarks" / "jobs.json")
+    parser.add_argument("--out", type=Path, default=ROOT / "data" / "benchmarks" / "desk" / "jobs.json")
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(model=chosen.model, device=chosen.device, data_dir=Path(folder), database_url="")
