@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 
+from core.schemas.pasted import old_labels
 from core.schemas.schema import Schema
 
 LONG_NAME = 40
 MANY_TYPES = 60
 FLAT = {"ner", "sentiment", "classification", "multilabel", "matching", "nli"}
+CLASSES = {"sentiment", "classification", "multilabel", "hierarchy"}
+WORDED = {"ner", "re", "ee"}
+WORDINGS = {"人名": "人物", "姓名": "人物"}
 NESTED = {"re": "主体类型 → 关系(客体类型)", "ee": "事件(事件触发词) → 角色", "absa": "属性词 → 情感词"}
 
 
@@ -28,8 +33,23 @@ def lint_schema(schema: Schema, task: str) -> list[str]:
         hints.append("英文类型名称效果较差，建议写成中文，例如 person 写成 人物。")
     if any(len(name) > LONG_NAME for name in names) and task != "mrc":
         hints.append(f"有类型名称超过 {LONG_NAME} 字，请尽量简短。")
-    if any("," in name and "|" in name for name in names):
+    if any(old_labels(name) or ("," in name and "|" in name) for name in names):
         hints.append("“标签1,标签2|正文”是旧写法：请把每个标签写成一个类型。")
+    if task in CLASSES and names in (["分类"], ["情感分类"]):
+        hints.append('“{"分类": null}”配“标签1,标签2|正文”是旧写法：请把每个标签写成一个类型。')
+    for path in schema.paths():
+        if path[-1] in WORDINGS and task in WORDED:
+            hints.append(f"“{path[-1]}”可改写成“{WORDINGS[path[-1]]}”：模型对后者更熟悉，找到的通常更多。")
+    for twins in _twins(schema):
+        hints.append(f"{'、'.join(f'“{name}”' for name in twins)}只差空格或大小写，像是同一个类型：请合并。")
     if len(names) > MANY_TYPES:
         hints.append(f"共有 {len(names)} 个类型，会分成几次询问，速度较慢。")
     return hints
+
+
+def _twins(schema: Schema) -> list[list[str]]:
+    """Names of one place that differ in blanks or case only."""
+    groups: defaultdict[tuple[tuple[str, ...], str], list[str]] = defaultdict(list)
+    for path in schema.paths():
+        groups[path[:-1], "".join(path[-1].split()).casefold()].append(path[-1])
+    return [names for names in groups.values() if len(names) > 1]

@@ -58,8 +58,11 @@ class Store:
             ids.update(zip(new, added, strict=True))
             return [ids[id(document)] for document in documents]
 
-    def save_schema(self, name: str, task: str, *, body: Mapping[str, Any]) -> int:
-        """Keep a schema under a name; returns its row id. A new version is made only when it differs from the last."""
+    def save_schema(self, name: str, task: str, *, body: Mapping[str, Any], note: str = "") -> int:
+        """Keep a schema under a name; returns its row id. A new version is made only when it differs from the last.
+
+        `note` says what changed; it belongs to a new version only.
+        """
         if not name.strip():
             raise StorageError("模式名称为空，请填写名称后再保存。")
         with self._transaction() as session:
@@ -70,7 +73,7 @@ class Store:
             if last is not None and last.task == task and json.dumps(last.body) == json.dumps(body):
                 return last.id
             version = 1 if last is None else last.version + 1
-            row = SchemaRow(name=name, task=task, version=version, body=dict(body))
+            row = SchemaRow(name=name, task=task, version=version, body=dict(body), note=note)
             session.add(row)
             session.flush()
             return row.id

@@ -1,0 +1,90 @@
+"""The library of schemas: changes of types, what they touch, and corrections that follow them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+from sqlalchemy import Engine
+
+from core.errors import ConflictError
+from core.review.edits import edited
+from core.review.nodes import APPROVED, CORRECTED
+from core.review.retyping import ROOTS, retyped
+from core.reviews import Progress, undo_everywhere
+from core.schemas.changes import Change, changed
+from core.storage import schema_store
+from core.storage.review_queries import Review, get_review
+from core.storage.review_store import Step, save_step
+from core.storage.schema_store import Recorded, Touched, Version
+from core.storage.store import Store
+
+
+def preview(database: Engine, version: Version, change: Change) -> list[Touched]:
+    """What the runs that used any version of the schema found as each of the types. Raises SchemaError as `changed`."""
+    changed(version.schema, change)
+    runs = schema_store.runs_of(database, version.name)
+    return [schema_store.touched(database, runs, (*ROOTS.get(version.task, ()), *path)) for path in change.paths]
+
+
+def apply(database: Engine, version: Version, change: Change, *, author: str) -> int:
+    """Make a new version of the schema; stored findings stay as they are. Returns the number of the change.
+
+    Raises SchemaError when the change cannot be made, ConflictError when `version` is not the newest any more.
+    """
+    after = changed(version.schema, change)
+    return schema_store.record_change(database, version.name, change, after=after, seen=version.number, author=author)
+
+
+def rewrite(
+    database: Engine, name: str, recorded: Recorded, *, task: str, author: str, corrected_only: bool = False
+) -> Iterator[Progress]:
+    """Carry a change into the corrections of every run that used the schema; the machine's findings stay.
+
+    corrected_only: only documents that somebody has worked on; otherwise also those in which the machine found the
+    types, which get a correction by that. One step a document in its history; stop whenever you like.
+    """
+    paths = [(*ROOTS.get(task, ()), *path) for path in recorded.change.paths]
+    runs = schema_store.runs_of(database, name)
+    places = [
+        (run, document)
+        for run in runs
+        for document in schema_store.documents_at(database, run, paths, corrected_only=corrected_only)
+    ]
+    going_on = bool(recorded.batch) and recorded.undone_at is None
+    batch = recorded.batch if going_on else uuid.uuid4().hex
+    before = recorded.documents if going_on else 0
+    conflicts = written = 0
+    try:
+        for done, (run, document) in enumerate(places, 1):
+            try:
+                written += _carry(database, get_review(database, run, document), recorded.change, batch, author)
+            except ConflictError:
+                conflicts += 1
+            yield Progress(done, len(places), written, conflicts, batch)
+    finally:
+        # What was done counts also when somebody stops half-way: it can be undone.
+        schema_store.record_rewriting(database, recorded.id, batch=batch, runs=runs, documents=before + written)
+
+
+def undo(database: Engine, recorded: Recorded, *, author: str) -> Iterator[Progress]:
+    """Take back what `rewrite` did, wherever it was the last thing done to a document; elsewhere it is a conflict."""
+    for run in recorded.runs:
+        yield from undo_everywhere(database, run, recorded.batch, author=author)
+    schema_store.record_undoing(database, recorded.id)
+
+
+def restore(database: Engine, version: Version, *, note: str) -> int:
+    """Make an old version the newest one again, as a version of its own; returns its row id."""
+    return Store(database).save_schema(version.name, version.task, body=version.schema.to_dict(), note=note)
+
+
+def _carry(database: Engine, review: Review, change: Change, batch: str, author: str) -> bool:
+    """Write one step when the change does something to the document; whether it did."""
+    after = retyped(review.nodes, change, task=review.task)
+    if after == review.nodes:
+        return False
+    state = CORRECTED if review.state == APPROVED and edited(after) else review.state
+    step = Step(review.run_id, review.document_id, review.version, "schema", author, batch)
+    save_step(database, step, before=review.nodes, after=after, states=(review.state, state))
+    return True
