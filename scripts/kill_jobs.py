@@ -1,4 +1,4 @@
-"""A long job whose process is killed again and again: `python -m scripts.kill_jobs --out data/benchmarks/desk/jobs.json`.
+"""A long job whose process is killed again and again: `python -m scripts.kill_jobs --documents 10000 --kills 20`.
 
 Submits short texts, works them off with `python -m core job run`, kills that process (SIGKILL) whenever the job has
 come to one of the places drawn beforehand, starts it anew, and counts at the end what is lost or doubled. A second job
@@ -34,11 +34,11 @@ from core.config import EMBEDDED_MODEL, Settings
 from core.model.checkpoint import resolve_device
 from core.services import Application
 from core.storage import job_queries, queries
-from core.storage.tables import AnnotationRow, JobDocumentRow, RunDocumentRow
+from core.storage.tables import AnnotationRow, JobDocumentRow, RunDocumentRow, RunRow
 from core.types import Document
 
 SCHEMA = {"人物": None, "地理位置": None, "组织机构": None}
-LOOK_S = 0.02
+LOOK_S = 0.01
 PATIENCE_S = 900.0
 # Places of a finding that rounding may shift: batches are composed anew after every kill.
 Key = tuple[str, int | None, int | None]
@@ -75,7 +75,7 @@ def kill_and_count(settings: Settings, *, documents: int, kills: int, characters
         rows = [Document(f"{number}。{text}", id=str(number)) for number, text in enumerate(texts)]
         ids = app.store.add_documents(rows)
         jobs = [job_services.submit_stored(app, ids, task="ner", schema=SCHEMA) for _ in range(2)]
-        places = sorted(random.Random(seed).sample(range(1, max(documents - documents // 50, kills + 1)), kills))
+        places = sorted(random.Random(seed).sample(range(1, max(documents * 3 // 4, documents - 500)), kills))
         began = time.perf_counter()
         died_at = [_run_until(app.database, settings, jobs[0], done=place) for place in places]
         _run_until(app.database, settings, jobs[0], done=None)
@@ -98,13 +98,21 @@ def _run_until(database: Engine, settings: Settings, job_id: int, *, done: int |
         "REX_MODEL": settings.model,
         "REX_DEVICE": settings.device,
     }
+    query = select(RunRow.done).where(RunRow.id == job_id)
+
+    def read_so_far() -> int:
+        with database.connect() as connection:
+            return connection.scalar(query) or 0
+
     command = [sys.executable, "-m", "core", "job", "run", str(job_id)]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + PATIENCE_S
     try:
         while process.poll() is None and time.monotonic() < deadline:
-            job = queries.get_run(database, job_id)
-            if done is not None and job.done >= done:
+            if done is None:
+                process.wait(PATIENCE_S)
+                break
+            if read_so_far() >= done:
                 process.send_signal(signal.SIGKILL)
                 break
             time.sleep(LOOK_S)
@@ -112,7 +120,7 @@ def _run_until(database: Engine, settings: Settings, job_id: int, *, done: int |
         if process.poll() is None:
             process.kill()
         process.wait()
-    return queries.get_run(database, job_id).done
+    return read_so_far()
 
 
 def _count(

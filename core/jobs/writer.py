@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from core.storage import job_store
 from core.storage.rows import Finished
 
-TOGETHER = 200
+TOGETHER = 50
 """Documents of one transaction at most."""
 
 Item = tuple[int, Finished]
