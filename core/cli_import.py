@@ -15,6 +15,8 @@ from core.errors import FormatError, RexError
 from core.imports import import_annotated
 from core.readers import FileReport
 from core.storage.database import migrate, open_database
+from core.storage.queries import count_documents
+from core.storage.search_index import catch_up
 from core.storage.store import Store
 
 SplitName = StrEnum("SplitName", {name: name for name in readers.SPLITS})  # type: ignore[misc]
@@ -57,6 +59,7 @@ def import_files(
     try:
         migrate(database)
         store = Store(database)
+        before = count_documents(database)
         if format is not None:
             failed = [_annotated(store, path, format, encoding=encoding, offsets=offsets) for path in files]
         else:
@@ -66,7 +69,8 @@ def import_files(
                 _tell(report)
                 reports.append(report)
             failed = [bool(report.error) for report in reports]
-            _total(reports)
+            _total(reports, new=count_documents(database) - before, stored=count_documents(database))
+        catch_up(database)
     finally:
         database.dispose()
     if any(failed):
@@ -82,10 +86,11 @@ def _tell(report: FileReport) -> None:
         typer.echo(f"  {line}")
 
 
-def _total(reports: Sequence[FileReport]) -> None:
+def _total(reports: Sequence[FileReport], *, new: int, stored: int) -> None:
     documents, repeated = sum(one.documents for one in reports), sum(one.duplicates for one in reports)
     failed = sum(bool(one.error) for one in reports)
     typer.echo(f"合计\t{documents} 个文档，{repeated} 个正文重复，{failed} 个文件有错误")
+    typer.echo(f"文档库\t新增 {new} 个（其余与库中的完全相同，不重复保存），现有 {stored} 个", err=True)
 
 
 def _annotated(store: Store, path: Path, format: str, *, encoding: str | None, offsets: str) -> bool:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from core.benchmark import encoder, latency, memory, others, peak, precision, soak, startup, throughput
@@ -21,6 +22,14 @@ from core.benchmark.summary import summarise
 from core.benchmark.texts import SAMPLES, read_texts
 from core.config import Settings
 from core.errors import InputError, RexError
+
+
+def _storing() -> ModuleType:
+    """The scenarios of the database: they alone need its packages, which a machine with the engine only lacks."""
+    from core.benchmark import storing
+
+    return storing
+
 
 SCENARIOS: dict[str, Callable[[Bench], list[Measured]]] = {
     "throughput": throughput.measure,
@@ -36,6 +45,8 @@ SCENARIOS: dict[str, Callable[[Bench], list[Measured]]] = {
     "start": startup.measure,
     "precision": precision.measure,
     "cpu": throughput.measure_cpu,
+    "import": lambda bench: _storing().measure_import(bench),
+    "queries": lambda bench: _storing().measure_queries(bench),
 }
 
 

@@ -125,6 +125,17 @@ FIGURES: dict[str, Figure] = {
             ("flip_pct", "%", "≤", 0.1, "与 float32 不同的标注，内置模型，真实文本"),
             ("f1_delta", "百分点", "≤", 0.1, "与 float32 的 F1 之差的绝对值"),
         ),
+        *_rows(
+            "cpu",
+            "import",
+            ("import_s", "秒", "≤", 137, "100 MiB 的 GB 18030 CSV 导入新数据库（`core import`），含搜索索引"),
+            ("import_peak_mib", "MiB", "≤", 500, "同上，进程的内存峰值"),
+        ),
+        *_rows(
+            "cpu",
+            "queries",
+            ("slowest_query_ms", "毫秒", "≤", 200, "10 万篇文档、200 万个标注：各页面查询中最慢的一个"),
+        ),
         *_rows("cpu", "cpu", ("cpu_ratio", "倍", "≥", 3, "CPU、内置模型、2 核、200 篇文本，与朴素路径之比")),
     ]
 }

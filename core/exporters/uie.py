@@ -12,6 +12,8 @@ from core.types import AnnotatedDocument
 
 _LEFT_OUT = ("文档名称", "元数据", "给定的属性词", "指代的候选词和代词", "提示", "出错原因")
 _SENTIMENT = {"sentiment", "atsc"}
+# Tasks whose schema names options of one question, not questions.
+_CLASSES = {"sentiment", "atsc", "classification", "multilabel", "hierarchy", "matching", "nli", "coref"}
 Answers = list[dict[str, Any]]
 
 
@@ -62,7 +64,7 @@ def _prompts(result: AnnotatedDocument, losses: Losses, about: About) -> dict[st
                 _options(prompts, f"{one.text}的{title}", one.classes, about.schema)
     if graph.classes:
         _options(prompts, title, graph.classes, about.schema)
-    elif graph.entities:
+    elif result.task not in _CLASSES and result.document.text_pair is None:
         for name in about.schema or {}:
             prompts.setdefault(_question(name), [])
     return prompts

@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Row, Select, func, select, tuple_
+from sqlalchemy import Connection, Engine, Row, Select, func, select, tuple_
 
 from core.errors import StorageError
 from core.storage.codec import StoredAnnotation, build_document, load_paths, unflatten
 from core.storage.database import storage_errors
-from core.storage.search import Search, conditions
+from core.storage.search import Search, conditions, count_by_metadata
 from core.storage.tables import AnnotationRow, DocumentRow, RunDocumentRow, RunRow, SchemaRow
 from core.types import AnnotatedDocument, Document
 
 PREVIEW_CHARACTERS = 120
+# Documents that may be stepped over before the way from the other end is weighed.
+FAR = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ def list_documents(
     with storage_errors(engine), engine.connect() as connection:
         # the numbers first: a page far down must not read the texts of all pages before it
         numbers = select(DocumentRow.id).where(*conditions(connection, _search(search)))
-        numbers = numbers.order_by(DocumentRow.id.desc()).limit(limit).offset(offset)
+        numbers = _stretch(connection, numbers, limit=limit, offset=offset)
         query = (
             select(
                 DocumentRow.id,
@@ -146,10 +148,23 @@ def list_documents(
         return [DocumentInfo(**row._mapping) for row in connection.execute(query)]
 
 
+def _stretch(connection: Connection, numbers: Select[int], *, limit: int, offset: int) -> Select[int]:
+    """The part of the documents on one page, reached from whichever end is nearer."""
+    if offset > FAR:
+        total = connection.scalar(select(func.count()).select_from(numbers.order_by(None).subquery())) or 0
+        if offset > total // 2:
+            rest = max(total - offset, 0)
+            return numbers.order_by(DocumentRow.id).limit(min(limit, rest)).offset(max(rest - limit, 0))
+    return numbers.order_by(DocumentRow.id.desc()).limit(limit).offset(offset)
+
+
 def count_documents(engine: Engine, search: str | Search = "") -> int:
     """How many documents `list_documents` would find without a limit."""
+    asked = _search(search)
     with storage_errors(engine), engine.connect() as connection:
-        query = select(func.count()).select_from(DocumentRow).where(*conditions(connection, _search(search)))
+        query = select(func.count()).select_from(DocumentRow).where(*conditions(connection, asked))
+        if not asked.words.split() and len(asked.metadata) == 1:
+            query = count_by_metadata(asked)
         return int(connection.scalar(query) or 0)
 
 

@@ -5,13 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, func, literal_column, or_, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    and_,
+    column,
+    func,
+    literal_column,
+    or_,
+    select,
+    table,
+    union_all,
+)
+from sqlalchemy.orm import aliased
 
 from core.storage.database import storage_errors
-from core.storage.search_index import INDEX, indexed_to
+from core.storage.search_index import GRAMS, INDEX, indexed_to
 from core.storage.tables import DocumentMetadataRow, DocumentRow
 
 GRAM = 3
+# One character stands in most texts: reading them is as quick as the index.
+SHORTEST = 2
+LAST_CHARACTER = "\U0010ffff"
 # Trigrams asked of the index for one word: more would hardly leave fewer documents to look at.
 _MOST_GRAMS = 16
 KEYS = 200
@@ -32,35 +49,58 @@ class Search:
 def conditions(connection: Connection, search: Search) -> list[ColumnElement[bool]]:
     """What a query over documents must ask for."""
     words = search.words.split()
-    to = indexed_to(connection) if any(len(word) >= GRAM for word in words) else None
+    to = indexed_to(connection) if any(len(word) >= SHORTEST for word in words) else None
     found = [_word(connection, word, to) for word in words]
     for key, values in search.metadata.items():
         if values:
-            row = DocumentMetadataRow
-            chosen = and_(row.key == key, row.value.in_(list(values)))
-            found.append(DocumentRow.id.in_(select(row.document_id).where(chosen)))
+            found.append(DocumentRow.id.in_(select(DocumentMetadataRow.document_id).where(_has(key, values))))
     return found
 
 
+def count_by_metadata(search: Search) -> Select[int]:
+    """The number of documents for a search with one key and no words: the index of metadata answers alone."""
+    ((key, values),) = search.metadata.items()
+    if not values:
+        return select(func.count()).select_from(DocumentRow)
+    return select(func.count()).select_from(DocumentMetadataRow).where(_has(key, values))
+
+
+def _has(key: str, values: Sequence[str]) -> ColumnElement[bool]:
+    return and_(DocumentMetadataRow.key == key, DocumentMetadataRow.value.in_(list(values)))
+
+
 def _word(connection: Connection, word: str, indexed: int | None) -> ColumnElement[bool]:
-    held = _held(connection, word)
-    if indexed is None or len(word) < GRAM:
-        return held
+    """One word: by the index where there is one, and by reading the texts that it has not reached."""
+    if indexed is None or len(word) < SHORTEST:
+        return _held(connection, DocumentRow, word)
+    if len(word) < GRAM:
+        # every trigram that begins with it
+        grams = table(GRAMS, column("term"), column("doc"))
+        known = select(grams.c.doc).where(grams.c.term >= word.lower(), grams.c.term <= word.lower() + LAST_CHARACTER)
+    else:
+        index = table(INDEX, column("rowid"))
+        known = select(index.c.rowid).where(literal_column(INDEX).op("MATCH")(_asked(word)))
+    late = aliased(DocumentRow)
+    waiting = select(late.id).where(late.id > indexed, _held(connection, late, word))
+    found = DocumentRow.id.in_(union_all(known, waiting))
+    # the index says which trigrams a text holds, not that they stand in a row
+    return found if len(word) <= GRAM else and_(found, _held(connection, DocumentRow, word))
+
+
+def _asked(word: str) -> str:
+    """All of some of its trigrams, as FTS5 wants to be asked."""
     grams = [word[start : start + GRAM] for start in range(len(word) - GRAM + 1)]
     step = -(-len(grams) // _MOST_GRAMS)
-    asked = " AND ".join('"' + gram.replace('"', '""') + '"' for gram in dict.fromkeys((*grams[::step], grams[-1])))
-    match = text(f"SELECT rowid FROM {INDEX} WHERE {INDEX} MATCH :asked").bindparams(asked=asked)
-    candidates = literal_column("documents.id").in_(match.columns(literal_column("rowid")).scalar_subquery())
-    return and_(or_(candidates, DocumentRow.id > indexed), held)
+    return " AND ".join('"' + gram.replace('"', '""') + '"' for gram in dict.fromkeys((*grams[::step], grams[-1])))
 
 
-def _held(connection: Connection, word: str) -> ColumnElement[bool]:
+def _held(connection: Connection, row: type[DocumentRow], word: str) -> ColumnElement[bool]:
     """Whether one of the columns holds the word; autoescape: "%" and "_" in it mean themselves."""
-    columns = (DocumentRow.text, DocumentRow.name, DocumentRow.external_id)
+    columns = (row.text, row.name, row.external_id)
     if connection.dialect.name == "sqlite":
         # its LIKE ignores the case of Latin letters
-        return or_(*(column.contains(word, autoescape=True) for column in columns))
-    return or_(*(column.icontains(word, autoescape=True) for column in columns))
+        return or_(*(one.contains(word, autoescape=True) for one in columns))
+    return or_(*(one.icontains(word, autoescape=True) for one in columns))
 
 
 def metadata_keys(engine: Engine) -> dict[str, int]:

@@ -17,6 +17,8 @@ from core.storage.database import storage_errors, writing
 INDEX = "documents_fts"
 # Kept by FTS5 itself: one row for each indexed document.
 INDEXED = f"{INDEX}_docsize"
+# Every trigram with the documents that hold it.
+GRAMS = f"{INDEX}_grams"
 # Documents indexed in one transaction: other writers wait no longer than for this.
 BATCH = 1000
 # Characters indexed in one transaction, about a second's work.
@@ -24,18 +26,27 @@ BATCH_CHARACTERS = 2_000_000
 # Bytes of new entries that are sorted in memory before they go to the disk; a larger heap halves the time.
 _HEAP_BYTES = 64 * 2**20
 
-_COLUMNS = "text, name, external_id"
-_OLD = ", ".join(f"old.{name}" for name in _COLUMNS.split(", "))
-_DELETE = f"INSERT INTO {INDEX} ({INDEX}, rowid, {_COLUMNS}) VALUES ('delete', old.id, {_OLD});"
+# Two characters behind every text, so that each of its characters begins a trigram.
+_PAD = "char(1, 1)"
+_COLUMNS = ("text", "name", "external_id")
+_NAMES = ", ".join(_COLUMNS)
+
+
+def _padded(row: str) -> str:
+    return ", ".join(f"{row}.{name} || {_PAD}" for name in _COLUMNS)
+
+
+_DELETE = f"INSERT INTO {INDEX} ({INDEX}, rowid, {_NAMES}) VALUES ('delete', old.id, {_padded('old')});"
 _IS_INDEXED = f"EXISTS (SELECT 1 FROM {INDEXED} WHERE id = old.id)"
-# detail=none: which document holds a trigram, not where; a search checks the text itself (see `search`).
+# detail=none: which document holds a trigram, not where; a search checks longer words in the text itself.
 _CREATE = (
-    f"CREATE VIRTUAL TABLE {INDEX} USING fts5({_COLUMNS}, content='documents', content_rowid='id', "
+    f"CREATE VIRTUAL TABLE {INDEX} USING fts5({_NAMES}, content='documents', content_rowid='id', "
     "tokenize='trigram', detail=none)",
     f"INSERT INTO {INDEX} ({INDEX}, rank) VALUES ('hashsize', {_HEAP_BYTES})",
+    f"CREATE VIRTUAL TABLE {GRAMS} USING fts5vocab({INDEX}, instance)",
     f"CREATE TRIGGER {INDEX}_delete AFTER DELETE ON documents WHEN {_IS_INDEXED} BEGIN {_DELETE} END",
-    f"CREATE TRIGGER {INDEX}_update AFTER UPDATE OF {_COLUMNS} ON documents WHEN {_IS_INDEXED} BEGIN {_DELETE} "
-    f"INSERT INTO {INDEX} (rowid, {_COLUMNS}) VALUES (new.id, new.text, new.name, new.external_id); END",
+    f"CREATE TRIGGER {INDEX}_update AFTER UPDATE OF {_NAMES} ON documents WHEN {_IS_INDEXED} BEGIN {_DELETE} "
+    f"INSERT INTO {INDEX} (rowid, {_NAMES}) VALUES (new.id, {_padded('new')}); END",
 )
 
 
@@ -58,7 +69,8 @@ def drop_index(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         for statement in (f"TRIGGER IF EXISTS {INDEX}_update", f"TRIGGER IF EXISTS {INDEX}_delete"):
             connection.execute(text(f"DROP {statement}"))
-        connection.execute(text(f"DROP TABLE IF EXISTS {INDEX}"))
+        for table in (GRAMS, INDEX):
+            connection.execute(text(f"DROP TABLE IF EXISTS {table}"))
 
 
 def indexed_to(connection: Connection) -> int | None:
@@ -100,7 +112,7 @@ def catch_up(engine: Engine, *, cancelled: Callable[[], bool] = lambda: False) -
                     break
             connection.execute(
                 text(
-                    f"INSERT INTO {INDEX} (rowid, {_COLUMNS}) SELECT id, {_COLUMNS} FROM documents "
+                    f"INSERT INTO {INDEX} (rowid, {_NAMES}) SELECT id, {_padded('documents')} FROM documents "
                     "WHERE id > :last AND id <= :to ORDER BY id"
                 ),
                 {"last": last, "to": to},

@@ -142,6 +142,8 @@ class RunDocumentRow(Base):
     """What one run says of one document besides its annotations."""
 
     __tablename__ = "run_documents"
+    # the order in which results are shown and exported
+    __table_args__ = (Index(None, "run_id", "position", "document_id"),)
 
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     document_id: Mapped[int] = mapped_column(

@@ -33,7 +33,7 @@ def _run(date: str, *measured: Measured, device: str = "cuda", quick: bool = Fal
 
 def test_every_name_of_the_table_is_in_the_summary_measured_or_not():
     summary = merge([])
-    assert list(summary) == list(FIGURES) and len(summary) == 24
+    assert list(summary) == list(FIGURES) and len(summary) == 27
     assert all(one["value"] is None and one["reason"] and one["target"] for one in summary.values())
 
 

@@ -17,6 +17,7 @@ depends_on = None
 
 ROWS = 1000
 KEY = VALUE = 255
+ORDER = "ix_run_documents_run_id_position_document_id"
 
 
 def upgrade() -> None:
@@ -35,6 +36,7 @@ def upgrade() -> None:
     op.create_index("ix_document_metadata_key_value_document_id", "document_metadata", ["key", "value", "document_id"])
     op.add_column("runs", sa.Column("annotations", sa.Integer(), nullable=False, server_default="0"))
     op.execute("UPDATE runs SET annotations = (SELECT count(*) FROM annotations WHERE annotations.run_id = runs.id)")
+    op.create_index(ORDER, "run_documents", ["run_id", "position", "document_id"])
     create_index(op.get_bind())
 
 
@@ -57,5 +59,6 @@ def _copy_metadata() -> None:
 
 def downgrade() -> None:
     drop_index(op.get_bind())
+    op.drop_index(ORDER, "run_documents")
     op.drop_column("runs", "annotations")
     op.drop_table("document_metadata")
