@@ -18,6 +18,7 @@ from core import cli_storage
 from core.cli_data import COMMANDS
 from core.cli_input import load_schema, mark, read_lines, to_items
 from core.cli_job import add_to as add_jobs_to
+from core.cli_schema import add_to as add_schemas_to
 from core.config import ROOT, Settings
 from core.errors import FormatError, InputError, RexError
 from core.evaluation import suite_report
@@ -295,6 +296,7 @@ def benchmark(context: typer.Context) -> None:
 for _name, _command in (COMMANDS | cli_storage.COMMANDS).items():
     app.command(_name)(_user_errors()(_command))
 add_jobs_to(app, _user_errors)
+add_schemas_to(app, _user_errors)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from core.review.edits import edited
 from core.review.nodes import APPROVED, CORRECTED
 from core.review.retyping import ROOTS, retyped
 from core.reviews import Progress, undo_everywhere
-from core.schemas.changes import Change, changed
+from core.schemas.changes import Change, Path, changed
 from core.storage import schema_store
 from core.storage.review_queries import Review, get_review
 from core.storage.review_store import Step, save_step
@@ -25,6 +25,13 @@ def preview(database: Engine, version: Version, change: Change) -> list[Touched]
     changed(version.schema, change)
     runs = schema_store.runs_of(database, version.name)
     return [schema_store.touched(database, runs, (*ROOTS.get(version.task, ()), *path)) for path in change.paths]
+
+
+def words_of(database: Engine, version: Version, path: Path, *, limit: int = 200) -> list[tuple[str, int]]:
+    """The most frequent words that the machine found at a path, with their number; classes have none."""
+    runs = schema_store.runs_of(database, version.name)
+    found = schema_store.touched(database, runs, (*ROOTS.get(version.task, ()), *path), examples=limit)
+    return [one for one in found.examples if one[0]]
 
 
 def apply(database: Engine, version: Version, change: Change, *, author: str) -> int:

@@ -180,10 +180,10 @@ def judge_runs(app: Application, run_ids: Sequence[int]) -> Quality:
     return judge(pair for run_id in run_ids for pair in reviewed_pairs(app.database, run_id))
 
 
-def save_schema(app: Application, name: str, *, task: str, schema: Any) -> int:
-    """Keep a schema under a name; a new version only when it changed. Returns its row id."""
+def save_schema(app: Application, name: str, *, task: str, schema: Any, note: str = "") -> int:
+    """Keep a schema under a name; a new version, with the note, only when it changed. Returns its row id."""
     parsed: Schema = parse_schema(schema)
-    return app.store.save_schema(name, task, body=parsed.to_dict())
+    return app.store.save_schema(name, task, body=parsed.to_dict(), note=note)
 
 
 def flush_memory(app: Application) -> FlushReport:

@@ -39,7 +39,7 @@ def lint_schema(schema: Schema, task: str) -> list[str]:
         hints.append('“{"分类": null}”配“标签1,标签2|正文”是旧写法：请把每个标签写成一个类型。')
     for path in schema.paths():
         if path[-1] in WORDINGS and task in WORDED:
-            hints.append(f"“{path[-1]}”可改写成“{WORDINGS[path[-1]]}”：模型对后者更熟悉，找到的通常更多。")
+            hints.append(f"“{path[-1]}”建议写成“{WORDINGS[path[-1]]}”：官方模型的示例用后者；内置模型两者相近。")
     for twins in _twins(schema):
         hints.append(f"{'、'.join(f'“{name}”' for name in twins)}只差空格或大小写，像是同一个类型：请合并。")
     if len(names) > MANY_TYPES:

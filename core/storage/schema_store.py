@@ -88,7 +88,7 @@ def runs_of(engine: Engine, name: str) -> list[int]:
         return list(connection.scalars(query.order_by(RunRow.id.desc())))
 
 
-def touched(engine: Engine, runs: Sequence[int], path: Path) -> Touched:
+def touched(engine: Engine, runs: Sequence[int], path: Path, *, examples: int = EXAMPLES) -> Touched:
     """What the runs found at a path of types from the top of the trees."""
     with storage_errors(engine), engine.connect() as connection:
         row = AnnotationRow
@@ -96,7 +96,7 @@ def touched(engine: Engine, runs: Sequence[int], path: Path) -> Touched:
         findings, held = connection.execute(_at(path, count, documents).where(row.run_id.in_(runs))).one()
         used = _at(path, row.run_id).where(row.run_id.in_(runs)).distinct()
         words = _at(path, row.text, count).where(row.run_id.in_(runs)).group_by(row.text)
-        words = words.order_by(count.desc(), row.text).limit(EXAMPLES)
+        words = words.order_by(count.desc(), row.text).limit(examples)
         return Touched(
             path,
             findings,
