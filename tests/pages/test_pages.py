@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.job_services import wait_for_jobs
 from core.schemas.presets import list_presets
 from core.schemas.schema import SchemaType, parse_schema
-from core.job_services import wait_for_jobs
 from core.storage import queries
 from core.tasks import TASKS, schema_for
 from core.types import AnnotatedDocument, Annotation, Document
