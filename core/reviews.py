@@ -20,6 +20,7 @@ from core.storage.review_queries import (
     documents_with,
     get_review,
     history,
+    iter_reviews,
     queue_ids,
 )
 from core.storage.review_store import Step, redo_step, save_step, undo_step
@@ -112,15 +113,14 @@ def occurrences(review: Review, words: str, type: str) -> list[Occurrence]:
 def preview_labels(database: Engine, run_id: int, words: str, type: str, *, finished: bool = False) -> Everywhere:
     """What labelling every occurrence of `words` in a run would do; `finished`: in finished documents as well."""
     documents, examples, places, left_out = [], list[Occurrence](), 0, 0
-    for document_id in documents_with(database, run_id, words):
-        review = get_review(database, run_id, document_id)
+    for review in iter_reviews(database, run_id, documents_with(database, run_id, words)):
         found = occurrences(review, words, type)
         if not found:
             continue
         if not _open_to_all(review, finished):
             left_out += 1
             continue
-        documents.append(document_id)
+        documents.append(review.document_id)
         places += len(found)
         examples += found[: SHOWN - len(examples)]
     return Everywhere(tuple(documents), places, left_out, tuple(examples))
@@ -129,11 +129,10 @@ def preview_labels(database: Engine, run_id: int, words: str, type: str, *, fini
 def preview_scores(database: Engine, run_id: int, score: float) -> Everywhere:
     """What accepting every open annotation of a run with `score` or more would do."""
     documents, places, left_out = [], 0, 0
-    for document_id in queue_ids(database, run_id, QueueFilter(at_least=score)):
-        review = get_review(database, run_id, document_id)
+    for review in iter_reviews(database, run_id, queue_ids(database, run_id, QueueFilter(at_least=score))):
         count = sum(node.decision == OPEN and node.score >= score for node in review.nodes)
         if count and _open_to_all(review, False):
-            documents.append(document_id)
+            documents.append(review.document_id)
             places += count
         elif count:
             left_out += 1

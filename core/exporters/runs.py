@@ -11,13 +11,13 @@ from core.errors import FormatError
 from core.exporters.files import find_format, write_file
 from core.exporters.report import About, Loss
 from core.review.nodes import REVIEWED as FINISHED
-from core.storage import queries, review_queries
+from core.storage import queries, review_queries, review_results
 from core.types import AnnotatedDocument
 
 CURRENT, REVIEWED, MACHINE = "current", "reviewed", "machine"
 VERSIONS: dict[str, Callable[[Engine, int], Iterator[AnnotatedDocument]]] = {
-    CURRENT: review_queries.current_results,
-    REVIEWED: review_queries.reviewed_results,
+    CURRENT: review_results.current_results,
+    REVIEWED: review_results.reviewed_results,
     MACHINE: queries.iter_results,
 }
 

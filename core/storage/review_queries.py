@@ -8,12 +8,11 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Row, Select, and_, func, select
+from sqlalchemy import ColumnElement, Engine, Row, Select, and_, func, select, true
 from sqlalchemy.orm import aliased
 
 from core.errors import StorageError
 from core.review.changes import Change, load_change
-from core.review.edits import edited
 from core.review.nodes import (
     REVIEWED,
     UNREVIEWED,
@@ -31,6 +30,7 @@ from core.types import AnnotatedDocument, Annotation, Document
 
 PREVIEW_CHARACTERS = 60
 BATCH = 500
+ONE_BY_ONE = 100
 MAX_DEPTH = 3
 POSITION, CERTAINTY = "position", "certainty"
 
@@ -119,7 +119,7 @@ def reviewed_pairs(engine: Engine, run_id: int) -> Iterator[ReviewPair]:
     ids = queue_ids(engine, run_id, QueueFilter(states=REVIEWED))
     for start in range(0, len(ids), BATCH):
         some = ids[start : start + BATCH]
-        rows = {row.document_id: row for row in _rows(engine, run_id, some)}
+        rows = {row.document_id: row for row in review_rows(engine, run_id, some)}
         documents = get_documents(engine, some)
         for one in some:
             if one in rows and one in documents and rows[one].state in REVIEWED:  # deleted or reopened meanwhile
@@ -217,19 +217,7 @@ def get_review(engine: Engine, run_id: int, document_id: int) -> Review:
     )
     with storage_errors(engine), engine.connect() as connection:
         row = connection.execute(query).first()
-    untouched = Review(
-        run_id=run_id,
-        document_id=document_id,
-        document=found.document,
-        task=found.task,
-        state=UNREVIEWED,
-        version=0,
-        nodes=from_annotations(found.annotations),
-        author="",
-        updated_at=None,
-        can_undo=False,
-        can_redo=False,
-    )
+    untouched = _untouched(run_id, document_id, found)
     if row is None:
         return untouched
     return replace(
@@ -241,6 +229,44 @@ def get_review(engine: Engine, run_id: int, document_id: int) -> Review:
         updated_at=row.updated_at,
         can_undo=row.undo is not None,
         can_redo=row.redo is not None,
+    )
+
+
+def iter_reviews(engine: Engine, run_id: int, document_ids: Sequence[int]) -> Iterator[Review]:
+    """Several documents of a run as they stand, to look at: whether a step can be undone is not looked up.
+
+    A few are read one by one, many in the order of the run's input, some at a time.
+    """
+    if len(document_ids) <= ONE_BY_ONE:
+        yield from (get_review(engine, run_id, one) for one in document_ids)
+        return
+    wanted = set(document_ids)
+    results = iter_numbered(engine, run_id, batch=BATCH)
+    while some := list(islice(results, BATCH)):
+        found = {number: result for number, result in some if number in wanted}
+        rows = {row.document_id: row for row in review_rows(engine, run_id, list(found))}
+        for number, result in found.items():
+            review = _untouched(run_id, number, result)
+            if number in rows:
+                row = rows[number]
+                review = replace(review, state=row.state, version=row.version, nodes=load_nodes(row.nodes))
+            yield review
+
+
+def _untouched(run_id: int, document_id: int, found: AnnotatedDocument) -> Review:
+    """A document that nobody has worked on."""
+    return Review(
+        run_id=run_id,
+        document_id=document_id,
+        document=found.document,
+        task=found.task,
+        state=UNREVIEWED,
+        version=0,
+        nodes=from_annotations(found.annotations),
+        author="",
+        updated_at=None,
+        can_undo=False,
+        can_redo=False,
     )
 
 
@@ -284,49 +310,7 @@ def batch_documents(engine: Engine, run_id: int, batch: str) -> list[int]:
         return list(connection.scalars(query.distinct().order_by(RevisionRow.document_id)))
 
 
-def current_results(engine: Engine, run_id: int) -> Iterator[AnnotatedDocument]:
-    """Every document of a run as it stands: with the corrections where there are some, else as the machine left it.
-
-    A document that somebody has worked on carries a note that says its state, who and when.
-    """
-    yield from (result for result, _ in _with_states(engine, run_id))
-
-
-def reviewed_results(engine: Engine, run_id: int) -> Iterator[AnnotatedDocument]:
-    """Only the documents that a person vouches for, as `reviewed_pairs` counts them, corrected."""
-    yield from (result for result, state in _with_states(engine, run_id) if state in REVIEWED)
-
-
-STATE_WORDS = {
-    "unreviewed": "未复核",
-    "started": "复核中",
-    "approved": "已通过",
-    "corrected": "已修正",
-    "rejected": "整篇驳回",
-    "skipped": "已跳过",
-}
-
-
-def _with_states(engine: Engine, run_id: int) -> Iterator[tuple[AnnotatedDocument, str]]:
-    results = iter_numbered(engine, run_id, batch=BATCH)
-    while some := list(islice(results, BATCH)):
-        rows = {row.document_id: row for row in _rows(engine, run_id, [number for number, _ in some])}
-        for number, result in some:
-            yield (_as_it_stands(result, rows[number]) if number in rows else (result, UNREVIEWED))
-
-
-def _as_it_stands(result: AnnotatedDocument, row: Row[Any]) -> tuple[AnnotatedDocument, str]:
-    when = row.updated_at.isoformat(timespec="seconds")
-    note = f"复核：{STATE_WORDS[row.state]}（{row.author}，{when}）"
-    nodes = load_nodes(row.nodes)
-    noted = replace(result, notes=(*result.notes, note))
-    if not edited(nodes):
-        return noted, row.state
-    # the flat paths are the machine's own answer and say nothing of the corrections
-    return replace(noted, annotations=to_annotations(nodes), paths=()), row.state
-
-
-def _rows(engine: Engine, run_id: int, document_ids: Sequence[int]) -> Sequence[Row[Any]]:
+def review_rows(engine: Engine, run_id: int, document_ids: Sequence[int]) -> Sequence[Row[Any]]:
     """The reviews of some documents."""
     query = select(*ReviewRow.__table__.columns).where(
         ReviewRow.run_id == run_id, ReviewRow.document_id.in_(document_ids)
@@ -340,23 +324,31 @@ def _same() -> ColumnElement[bool]:
 
 
 def _queue(run_id: int, chosen: QueueFilter) -> Select[int]:
-    mine = (AnnotationRow.run_id == run_id) & (AnnotationRow.document_id == RunDocumentRow.document_id)
+    # The annotations are read once for all documents: asked for each document, a run of many takes minutes.
+    mine = [AnnotationRow.run_id == run_id]
     if chosen.type is not None:
-        mine &= AnnotationRow.type == chosen.type
+        mine.append(AnnotationRow.type == chosen.type)
     query = (
         select(RunDocumentRow.document_id).join(ReviewRow, _same(), isouter=True).where(RunDocumentRow.run_id == run_id)
     )
     if chosen.states:
         query = query.where(func.coalesce(ReviewRow.state, UNREVIEWED).in_(chosen.states))
+    limits = []
     if chosen.below is not None:
-        query = query.where(select(AnnotationRow.id).where(mine, AnnotationRow.score < chosen.below).exists())
+        limits.append(AnnotationRow.score < chosen.below)
     if chosen.at_least is not None:
-        query = query.where(select(AnnotationRow.id).where(mine, AnnotationRow.score >= chosen.at_least).exists())
-    if chosen.type is not None:
-        query = query.where(select(AnnotationRow.id).where(mine).exists())
+        limits.append(AnnotationRow.score >= chosen.at_least)
+    for limit in limits or ([true()] if chosen.type is not None else []):
+        query = query.where(RunDocumentRow.document_id.in_(select(AnnotationRow.document_id).where(*mine, limit)))
     place = (RunDocumentRow.position, RunDocumentRow.document_id)
     if chosen.order == CERTAINTY:
-        least = select(func.min(AnnotationRow.score)).where(mine).scalar_subquery()
+        least = (
+            select(AnnotationRow.document_id, func.min(AnnotationRow.score).label("score"))
+            .where(*mine)
+            .group_by(AnnotationRow.document_id)
+            .subquery()
+        )
+        query = query.join(least, least.c.document_id == RunDocumentRow.document_id, isouter=True)
         # where nothing was found nothing is uncertain: those come last
-        return query.order_by(func.coalesce(least, 2.0), *place)
+        return query.order_by(func.coalesce(least.c.score, 2.0), *place)
     return query.order_by(*place)

@@ -43,7 +43,8 @@ def occurrences_panel(review: Review, schema: Mapping[str, Any]) -> None:
         type = left.selectbox(t("review.all.type"), types, index=at, key=f"review-all-type-{words}-{kind}")
         finished = right.checkbox(t("review.all.finished"), key="review-all-finished")
         here = reviews.occurrences(review, words, type)
-        found = reviews.preview_labels(application().database, review.run_id, words, type, finished=finished)
+        with st.spinner(t("review.all.searching")):
+            found = reviews.preview_labels(application().database, review.run_id, words, type, finished=finished)
         st.caption(t("review.all.found", documents=len(found.documents), places=found.places, left=found.left_out))
         if found.examples:
             if found.places > len(found.examples):
@@ -88,7 +89,8 @@ def scores_panel(review: Review) -> None:
     if everywhere.button(t("review.score.preview"), key="review-score-preview", width="stretch"):
         st.session_state["review-score-found"] = (review.run_id, score)
     if st.session_state.get("review-score-found") == (review.run_id, score):
-        found = reviews.preview_scores(application().database, review.run_id, score)
+        with st.spinner(t("review.all.searching")):
+            found = reviews.preview_scores(application().database, review.run_id, score)
         st.caption(
             t(
                 "review.score.found",

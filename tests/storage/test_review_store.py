@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from core.errors import ConflictError, InputError, StorageError
 from core.review import edits
 from core.review.nodes import ACCEPTED, APPROVED, CORRECTED, REJECTED, STARTED, UNREVIEWED
-from core.storage import queries, review_queries
+from core.storage import queries, review_queries, review_results
 from core.storage.database import migrate, open_database
 from core.storage.review_queries import QueueFilter, get_review, history, queue_ids, queue_items, reviewed_pairs
 from core.storage.review_store import Step, redo_step, save_step, undo_step
@@ -212,11 +212,11 @@ def test_results_as_they_stand_have_corrections_and_say_who_and_when(
     number, (first, second, _) = run
     reject(database, number, first, 1)
     finish(database, number, second, APPROVED)
-    corrected, approved, untouched = review_queries.current_results(database, number)
+    corrected, approved, untouched = review_results.current_results(database, number)
     assert [a.children for a in corrected.annotations] == [()]
     assert "复核中（甲，20" in corrected.notes[0] and "已通过（甲" in approved.notes[0]
     assert approved.annotations == FOUND[1] and untouched == queries.load_results(database, number)[2]
-    assert [one.document.id for one in review_queries.reviewed_results(database, number)] == ["d1"]
+    assert [one.document.id for one in review_results.reviewed_results(database, number)] == ["d1"]
 
 
 def test_a_document_that_is_read_again_keeps_what_people_did(database: Engine, run: tuple[int, list[int]]) -> None:
@@ -230,3 +230,17 @@ def test_a_document_that_is_read_again_keeps_what_people_did(database: Engine, r
 
 def test_the_types_found_stand_for_a_schema_that_was_not_asked(database: Engine, run: tuple[int, list[int]]) -> None:
     assert review_queries.found_types(database, run[0]) == {"人物": {"配偶(人物)": None}}
+
+
+def test_many_documents_are_read_as_they_stand_like_each_alone(
+    database: Engine, run: tuple[int, list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number, rows = run
+    reject(database, number, rows[0], 1)
+    alone = [(one.document_id, one.version, one.state, one.nodes) for one in (
+        get_review(database, number, row) for row in rows
+    )]  # fmt: skip
+    for limit in (100, 0):
+        monkeypatch.setattr(review_queries, "ONE_BY_ONE", limit)
+        together = review_queries.iter_reviews(database, number, rows)
+        assert [(one.document_id, one.version, one.state, one.nodes) for one in together] == alone
