@@ -33,10 +33,14 @@ def open_row(numbers: list[int]) -> None:
 heading("documents")
 app = application()
 
-with st.expander(t("documents.import"), icon=":material/upload_file:", expanded="documents-job" in st.session_state):
+importing = "documents-job" in st.session_state or bool(st.session_state.get("documents-reports"))
+with st.expander(t("documents.import"), icon=":material/upload_file:", expanded=importing):
     document_import("documents")
 
 asked = st.query_params.get(DOCUMENT, "")
+if asked:
+    with st.container(border=True):
+        document_view(app, asked, parameter=DOCUMENT)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     words = st.text_input(
         t("documents.search"), key="documents-search", placeholder=t("documents.search.example"), width=420
@@ -74,7 +78,3 @@ if count:
         st.caption(t("documents.click"))
 else:
     st.info(t("documents.none" if words or metadata else "documents.empty"), icon=":material/lightbulb:")
-
-if asked:
-    st.divider()
-    document_view(app, asked, parameter=DOCUMENT)

@@ -1,4 +1,4 @@
-"""The table of formats in docs/formats.md, made from the code."""
+"""The tables of formats in the README and in docs/formats.md, made from the code."""
 
 from __future__ import annotations
 
@@ -31,4 +31,15 @@ def format_table() -> str:
         reads = "✓" if name in known else "texts only" if name in TEXTS_ONLY else "–"
         rows.append([f"`{name}`", one.title_en, reads, "✓", *kept])
     rows += [[f"`{name}`", name, "✓", "–", *["–"] * len(KEPT)] for name in known if name not in FORMATS]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def short_table() -> str:
+    """Markdown for the README: each format, whether annotations are read and written, and what is not kept whole."""
+    known = readable()
+    rows = [["format", "name", "reads", "writes", "not kept whole"], ["---"] * 5]
+    for name, one in FORMATS.items():
+        lost = [_HEADINGS.get(part, part) for part in KEPT if getattr(one, part) != FULL]
+        reads = "✓" if name in known else "texts only" if name in TEXTS_ONLY else "–"
+        rows.append([f"`{name}`", one.title_en, reads, "✓", "; ".join(lost) or "–"])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.config import ROOT
 from core.exporters import FORMATS
-from core.exporters.table import format_table
+from core.exporters.table import format_table, short_table
 from core.types import AnnotatedDocument, Annotation, Document
 from streamlit_app.resources import application
 
@@ -73,3 +73,4 @@ def test_a_run_without_documents_is_explained(page: AppTest) -> None:
 
 def test_the_table_of_formats_stands_in_the_documentation() -> None:
     assert format_table() in (ROOT / "docs" / "formats.md").read_text("utf-8")
+    assert short_table() in (ROOT / "README.md").read_text("utf-8")
