@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from sqlalchemy import Engine
 
 from core.errors import ConflictError
 from core.review.edits import edited
-from core.review.nodes import APPROVED, CORRECTED
+from core.review.nodes import APPROVED, CORRECTED, from_annotations, to_annotations
 from core.review.retyping import ROOTS, retyped
 from core.reviews import Progress, undo_everywhere
 from core.schemas.changes import Change, Path, changed
 from core.storage import schema_store
-from core.storage.review_queries import Review, get_review
+from core.storage.queries import get_run
+from core.storage.review_queries import Review, ReviewPair, get_review
 from core.storage.review_store import Step, save_step
 from core.storage.schema_store import Recorded, Touched, Version
 from core.storage.store import Store
@@ -84,6 +86,21 @@ def undo(database: Engine, recorded: Recorded, *, author: str) -> Iterator[Progr
 def restore(database: Engine, version: Version, *, note: str) -> int:
     """Make an old version the newest one again, as a version of its own; returns its row id."""
     return Store(database).save_schema(version.name, version.task, body=version.schema.to_dict(), note=note)
+
+
+def followed(database: Engine, run_id: int, pairs: Iterable[ReviewPair]) -> Iterator[ReviewPair]:
+    """Reviewed documents of a run with the machine's types called as they are now.
+
+    A change of names that the corrections followed is no mistake of the machine's, and must not count as one.
+    """
+    run = get_run(database, run_id)
+    recorded = schema_store.changes(database, run.schema_name) if run.schema_name else []
+    changes = [one.change for one in reversed(recorded) if run_id in one.runs and one.undone_at is None]
+    for pair in pairs:
+        nodes = from_annotations(pair.machine)
+        for change in changes:
+            nodes = retyped(nodes, change, task=run.task)
+        yield replace(pair, machine=to_annotations(nodes)) if changes else pair
 
 
 def _carry(database: Engine, review: Review, change: Change, batch: str, author: str) -> bool:

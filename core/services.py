@@ -21,6 +21,7 @@ from core.inference.assembly import load_engine
 from core.inference.engine import Engine, Item
 from core.jobs.runner import JobRunner
 from core.jobs.worker import Question, Reader
+from core.schema_library import followed
 from core.schemas.schema import Schema, parse_schema
 from core.storage import queries
 from core.storage.job_store import Provenance
@@ -177,7 +178,8 @@ def load_run(app: Application, run_id: int) -> list[AnnotatedDocument]:
 
 def judge_runs(app: Application, run_ids: Sequence[int]) -> Quality:
     """How right the machine was in the reviewed documents of these runs, the corrections being right."""
-    return judge(pair for run_id in run_ids for pair in reviewed_pairs(app.database, run_id))
+    database = app.database
+    return judge(pair for run in run_ids for pair in followed(database, run, reviewed_pairs(database, run)))
 
 
 def save_schema(app: Application, name: str, *, task: str, schema: Any, note: str = "") -> int:

@@ -27,6 +27,8 @@ PAGES = {
     "reading": True,
     "relations": True,
     "review": False,  # shows the newest run
+    "explore": False,
+    "schemas": False,
     "documents": False,
     "jobs": False,
     "exports": False,

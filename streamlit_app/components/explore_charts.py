@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 import plotly.graph_objects as go
@@ -64,8 +64,9 @@ def histogram(bins: Mapping[str, Sequence[int]], *, most: int = 8) -> go.Figure:
     lowest = min((number for values in shown.values() for number, one in enumerate(values) if one), default=0)
     drawing.update_layout(
         barmode="stack", height=380, margin={"l": 0, "r": 10, "t": 8, "b": 8},
-        xaxis={"title": t("explore.axis.score"), "range": [lowest / 20, 1.0], "fixedrange": True},
-        yaxis={"title": t("explore.axis.findings"), "fixedrange": True},
+        xaxis={"title": t("explore.axis.score"), "range": [lowest / 20, 1.0], "fixedrange": True,
+               "tick0": 0, "dtick": 0.05 if lowest >= 6 else 0.1},
+        yaxis={"title": t("explore.axis.findings"), "fixedrange": True, **_whole(shown.values())},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
     )  # fmt: skip
     return drawing
@@ -109,10 +110,16 @@ def timeline(series: Mapping[str, Mapping[date, int]], *, colours: Mapping[str, 
     drawing.update_layout(
         height=400, margin={"l": 0, "r": 10, "t": 8, "b": 8},
         xaxis={"fixedrange": True, "tickformat": "%Y-%m-%d"},
-        yaxis={"title": t("explore.axis.findings"), "fixedrange": True, "rangemode": "tozero"},
+        yaxis={"title": t("explore.axis.findings"), "fixedrange": True, "rangemode": "tozero",
+               **_whole(its.values() for its in series.values())},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
     )  # fmt: skip
     return drawing
+
+
+def _whole(values: Iterable[Iterable[int]]) -> dict[str, int]:
+    """Ticks at whole numbers where there are few: nothing is found half a time."""
+    return {"dtick": 1} if max((max(its, default=0) for its in values), default=0) <= 8 else {}
 
 
 def shares(counts: Mapping[str, Mapping[str, int]], *, colours: Mapping[str, str]) -> go.Figure:

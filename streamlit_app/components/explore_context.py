@@ -70,7 +70,7 @@ def match_table(found: Sequence[Match], *, key: str) -> None:
     """Documents with their findings; two columns lead to the document and to its review."""
     frame = pd.DataFrame(
         {
-            "run": one.run_id,
+            "run_id": one.run_id,
             "document": one.external_id or str(one.document_id),
             "text": one.preview,
             "findings": one.findings,
@@ -86,7 +86,7 @@ def match_table(found: Sequence[Match], *, key: str) -> None:
         key=key,
         height="content",
         column_config={
-            "run": st.column_config.NumberColumn(t("column.run"), width="small", format="%d"),
+            "run_id": st.column_config.NumberColumn(t("column.run_id"), width="small", format="%d"),
             "document": st.column_config.TextColumn(t("column.document"), width="small"),
             "text": st.column_config.TextColumn(t("column.text"), width="large"),
             "findings": st.column_config.NumberColumn(t("column.findings"), width="small", format="%d"),

@@ -71,12 +71,12 @@ def _scores(quality: Quality) -> None:
             "type": t("column.type"),
             **{
                 name: st.column_config.ProgressColumn(
-                    t(f"explore.{name}"), min_value=0, max_value=1, format="%.2f", width=95
+                    t(f"explore.{name}"), min_value=0, max_value=1, format="%.2f", width=82
                 )
                 for name in ("precision", "recall", "f1")
             },
-            "corrected": st.column_config.NumberColumn(t("explore.corrected"), format="%d", width=60),
-            "machine": st.column_config.NumberColumn(t("explore.machine"), format="%d", width=60),
+            "corrected": st.column_config.NumberColumn(t("explore.corrected"), format="%d", width=52),
+            "machine": st.column_config.NumberColumn(t("explore.machine"), format="%d", width=52),
         },
     )
 

@@ -21,13 +21,14 @@ from streamlit_app.components.explore_context import context_lines, match_table
 from streamlit_app.components.explore_dates import UNITS, read_date, series
 from streamlit_app.components.explore_filter import sample_note, whole
 from streamlit_app.components.findings import Triple, base_name, label_name, polarity
-from streamlit_app.components.relation_graph import MAX_EDGES, figure
+from streamlit_app.components.relation_graph import figure
 from streamlit_app.i18n import t
 from streamlit_app.resources import application
 
 MOST_TYPES, MOST_WORDS, MOST_ITEMS, MOST_SERIES, MOST_ASPECTS = 25, 30, 12, 8, 20
 PAGE = 25
 DOCUMENTS_OF_A_WORD = 10
+MOST_EDGES = 40
 
 
 def types_view(chosen: Filter) -> None:
@@ -72,7 +73,7 @@ def scores_view(chosen: Filter) -> None:
         return
     st.plotly_chart(histogram(bins), key="explore-histogram", config=PLAIN, alt=t("explore.view.scores"))
     rows = [
-        {"run": one.run_id, "type": one.type, "findings": one.count, "score": one.score}
+        {"run_id": one.run_id, "type": one.type, "findings": one.count, "score": one.score}
         for one in type_counts(application().database, chosen)[: MOST_TYPES * len(chosen.runs)]
     ]
     table(pd.DataFrame(rows), key="explore-scores-table", whole=True)
@@ -104,20 +105,25 @@ def together_view(chosen: Filter) -> None:
 def relations_view(chosen: Filter) -> None:
     """The most frequent relations as a graph and as a table."""
     sample_note(chosen)
-    found = edges(application().database, chosen, limit=MAX_EDGES)
+    found = edges(application().database, chosen, limit=MOST_EDGES)
     if nothing(not found, "explore.relations.none"):
         return
     triples = [
         Triple(
             Annotation(one.subject_type, None, None, one.subject, 1.0),
-            f"{base_name(one.relation)}×{one.count}",
+            base_name(one.relation) + (f"×{one.count}" if one.count > 1 else ""),
             Annotation(one.relation, None, None, one.object, one.score),
         )
         for one in found
     ]
-    if len(found) == MAX_EDGES:
-        st.caption(t("explore.relations.most", shown=MAX_EDGES))
-    st.plotly_chart(figure(triples), key="explore-graph", config=PLAIN, alt=t("graph.alt", count=len(found)))
+    if len(found) == MOST_EDGES:
+        st.caption(t("explore.relations.most", shown=MOST_EDGES))
+    st.plotly_chart(
+        figure(triples, label=lambda one: one.relation),
+        key="explore-graph",
+        config=PLAIN,
+        alt=t("graph.alt", count=len(found)),
+    )
     rows = [
         {
             "subject": one.subject, "subject_type": one.subject_type, "relation": base_name(one.relation),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import ceil, sqrt
 
 import networkx as nx
@@ -17,8 +17,10 @@ from streamlit_app.i18n import t
 
 MAX_EDGES = 60
 NODE_SIZE = 30
+CROWD = 3
+"""Nodes that stand well in one cell."""
 SEED = 7
-MAX_HEIGHT = 640
+MAX_HEIGHT = 900
 LINE = "#8a97a6"
 Point = Sequence[float]
 
@@ -35,15 +37,23 @@ def relation_graph(result: AnnotatedDocument, *, key: str) -> None:
     )
 
 
-def figure(found: list[Triple]) -> go.Figure:
-    """Nodes are mentions of the same words, coloured by type; arrows of the same pair share one line."""
+def scored(one: Triple) -> str:
+    """A relation with its score."""
+    return f"{one.relation} {one.object.score:.2f}"
+
+
+def figure(found: list[Triple], *, label: Callable[[Triple], str] = scored) -> go.Figure:
+    """Nodes are mentions of the same words, coloured by type; arrows of the same pair share one line.
+
+    `label`: what an arrow says.
+    """
     kinds: dict[str, str] = {}
     edges: dict[tuple[str, str], list[str]] = {}
     for one in found:
         subject, target = one.subject.text or "—", one.object.text or "—"
         kinds.setdefault(subject, one.subject.type)
         kinds.setdefault(target, _object_type(one.object.type))
-        edges.setdefault((subject, target), []).append(f"{one.relation} {one.object.score:.2f}")
+        edges.setdefault((subject, target), []).append(label(one))
     places, width, rows = _layout(nx.Graph(list(edges)))
     drawing = go.Figure()
     for (subject, target), names in edges.items():
@@ -61,16 +71,24 @@ def figure(found: list[Triple]) -> go.Figure:
 
 
 def _layout(graph: nx.Graph) -> tuple[dict[str, Point], int, int]:
-    """A place for every node, each connected part in a cell of its own; then columns and rows of cells."""
+    """A place for every node, each connected part in a square of cells of its own; then columns and rows of cells.
+
+    A part of more nodes gets a larger square, and squares fill row after row, the largest first.
+    """
     parts = sorted(nx.connected_components(graph), key=len, reverse=True)
-    width = ceil(sqrt(len(parts)))
+    sides = [ceil(sqrt(len(part) / CROWD)) for part in parts]
+    width = max(ceil(sqrt(sum(side * side for side in sides))), sides[0])
     places: dict[str, Point] = {}
-    for number, part in enumerate(parts):
-        centre = (number % width, -(number // width))
+    column = row = height = 0
+    for side, part in zip(sides, parts, strict=True):
+        if column + side > width:
+            column, row, height = 0, row + height, 0
+        centre = (column + (side - 1) / 2, -(row + (side - 1) / 2))
         # Sorted, for the layout must not depend on the order of a set.
         cell = nx.Graph(graph.subgraph(sorted(part)))
-        places |= nx.spring_layout(cell, seed=SEED, iterations=120, scale=0.36, center=centre)
-    return places, width, ceil(len(parts) / width)
+        places |= nx.spring_layout(cell, seed=SEED, iterations=120, scale=side / 2 - 0.14, center=centre)
+        column, height = column + side, max(height, side)
+    return places, width, row + height
 
 
 def _arrow(drawing: go.Figure, start: Point, end: Point, *, label: str) -> None:

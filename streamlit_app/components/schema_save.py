@@ -68,8 +68,8 @@ def _checked(body: str) -> Schema | None:
     except SchemaError as error:
         show_error(error)
         return None
-    for note in pasted.notes:
-        st.info(plain(note), icon=":material/build:")
+    if pasted.notes:
+        st.info("\n".join(f"- {plain(note)}" for note in pasted.notes), icon=":material/build:")
     if pasted.text:
         st.caption(t("schema_library.old_text", text=plain(pasted.text[:80])))
     if pasted.notes:

@@ -15,6 +15,7 @@ from core.review.actions import Action
 from core.review.nodes import machine_annotations
 from core.schemas.changes import DELETE, MERGE, RENAME, SPLIT, Change
 from core.schemas.sharing import write_shared
+from core.services import judge_runs
 from core.storage import queries, schema_store
 from core.storage.review_queries import get_review, history
 from core.storage.review_results import current_results
@@ -157,6 +158,18 @@ def test_stopping_half_way_keeps_and_records_what_was_done_and_going_on_joins_it
     assert recorded.documents == 2 and types(run) == [["名称"] * 4] * 2
     list(schema_library.undo(database, recorded, author="王芳"))
     assert types(run) == [["人名", "人名", "地点", "地点"]] * 2
+
+
+def test_a_renamed_type_is_no_mistake_of_the_machine_s(ready: AppTest) -> None:
+    run, ids = store()
+    database = application().database
+    recorded = change(Change(RENAME, (("人名",),), ("人物",)))
+    list(schema_library.rewrite(database, NAME, recorded, task="re", author="王芳"))
+    review = reviews.perform(database, get_review(database, run, ids[0]), Action("reject", id=3), author="李")
+    reviews.perform(database, review, Action("finish"), author="李")
+    quality = judge_runs(application(), [run])
+    assert quality.by_type["人物"].f1 == 1 and "人名" not in quality.by_type
+    assert quality.by_type["地点"].precision == 0.5
 
 
 def test_an_old_version_is_restored_as_a_new_one(ready: AppTest) -> None:
