@@ -32,7 +32,7 @@ def bars(counts: Mapping[str, Sequence[tuple[str, int]]]) -> go.Figure:
             marker_color=BLUE if len(counts) == 1 else RINGS[place % len(RINGS)],
             customdata=[escape(name) for name in names], hovertemplate="%{customdata}：%{x}<extra></extra>",
         )  # fmt: skip
-    thickness = 26 if len(counts) == 1 else 16 * len(counts) + 10
+    thickness = 26 if len(counts) == 1 else 22 * len(counts) + 8
     drawing.update_layout(
         height=thickness * len(names) + 60, margin={"l": 0, "r": 30, "t": 8, "b": 8}, bargap=0.3,
         showlegend=len(counts) > 1, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
