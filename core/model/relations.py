@@ -102,7 +102,7 @@ def relations(
     centre, lookup = config.span - rows.start, None
     if exact:
         slots = (distance + centre).clamp_(0, 2 * centre)  # padding may lie anywhere
-    elif run_start is not None and max_distance is not None:
+    elif max_distance is not None:
         centre = max_distance
         lookup = _kept_lookup(config, max_distance, rows.start, rows.stop, position_ids.device)
         slots = (distance + centre).clamp_(0, 2 * centre)
@@ -125,7 +125,7 @@ def relations(
         allowed=None if allowed is None else allowed[:, None],
         rows=rows,
         lookup=lookup,
-        positions=position_ids if exact else None,
+        positions=position_ids if exact or lookup is not None else None,
         centre=centre,
         run_start=run_start if exact or lookup is not None else None,
     )

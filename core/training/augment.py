@@ -49,7 +49,7 @@ class AugmentConfig:
     swap: float = 0.5  # exchange the two texts of a matching pair
     long: float = 0.15  # prompts of up to `long_length` tokens
     long_reading: float = 0.5  # the same for reading texts, which are long
-    apart: float = 0.7  # each prefix in a prompt of its own
+    apart: float = 0.9  # each prefix in a prompt of its own
     max_length: int = 256
     long_length: int = 512
     hint_share: float = 0.65  # part of a prompt that the hint may take

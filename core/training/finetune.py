@@ -33,7 +33,7 @@ from core.training.start import load_start, parameter_groups
 from core.training.team import Team, join
 
 log = logging.getLogger(__name__)
-CUDA_TOKENS, CPU_TOKENS = 32768, 2048
+CUDA_TOKENS, CPU_TOKENS = 65536, 2048  # smaller steps of a small network leave an H200 waiting for the host
 FEW_TOKENS, FEW_RECORDS = 512, 500  # few records are learnt better in more, smaller steps
 SCORE_S_PER_ROW = 0.005  # a guess at what a row costs to score on a GPU, where mostly the host works
 

@@ -35,7 +35,7 @@ class FinetuneConfig:
     dropout: float = _option(0.1, "of hidden states and attention")
     clip: float = _option(1.0, "largest norm of the gradient")
     tokens: int = _option(
-        0, "tokens of a step, padding included; 0: 32768 on a GPU, 2048 on a CPU, 512 for few records with --epochs"
+        0, "tokens of a step, padding included; 0: 65536 on a GPU, 2048 on a CPU, 512 for few records with --epochs"
     )
     workers: int = _option(-1, "processes that prepare batches; -1: 8 on a GPU, 0 on a CPU")
     compile: bool = _option(False, "compile the layers (worth it for runs of several minutes on a GPU)")

@@ -10,12 +10,13 @@ import argparse
 import dataclasses
 import json
 import logging
+import os
 import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -31,6 +32,7 @@ from core.training.licences import parse_classes, permitted
 from core.training.masking import MaskedBatch, Streams, load_streams, mask_spans, sample
 from core.training.replaced import ReplacedTokenModel
 from core.training.schedule import trapezoid
+from core.training.team import Team, join
 
 BENCH_STEPS, BENCH_WARM_UP = 30, 5
 HEADS = "mlm.safetensors"
@@ -75,7 +77,7 @@ class PretrainConfig:
     log_every: int = option(50, "steps between two lines of the log")
     validate_every: int = option(500, "steps between two validations")
     validation_rows: int = option(4096, "sequences of a validation, rounded to whole batches")
-    device: str = option("cuda", "cuda or cpu")
+    device: str = option("cuda", "cuda or cpu; auto: cuda if there is one")
     compile: bool = option(True, "compile the network; off for tiny runs")
     bench: bool = option(False, f"time {BENCH_STEPS} steps and stop, writing nothing")
 
@@ -92,12 +94,16 @@ class PretrainResult:
 
 
 def pretrain(config: PretrainConfig) -> PretrainResult:
-    """Train until the time is over, then write the weights; raises RexError for data or weights it cannot use."""
+    """Train until the time is over, then write the weights; raises RexError for data or weights it cannot use.
+
+    Started by torchrun, each process draws batches of its own, and the first one logs and writes.
+    """
     started = time.monotonic()
-    device = torch.device(config.device)
+    team = join(config.device)
+    device = team.device
     torch.manual_seed(config.seed)
     torch.set_float32_matmul_precision("high")
-    generator = Generator(device).manual_seed(config.seed)
+    generator = Generator(device).manual_seed(config.seed + team.member)
     model = build(config).to(device).train()
     only, _ = permitted([path.stem for path in config.data.glob("*.npy")], parse_classes(config.licence))
     train, held = load_streams(config.data, weights=SOURCE_WEIGHTS, least=config.length, device=device, only=only)
@@ -107,6 +113,7 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
         for number in range(max(1, config.validation_rows // config.batch))
     ]
     optimizer = make_optimizer(model, config)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     forward = torch.compile(model, dynamic=False) if config.compile else model
 
     def loss_of(batch: MaskedBatch) -> Tensor:
@@ -123,7 +130,8 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
             group["lr"] = learning_rate
         loss = loss_of(draw(train, config, shape, generator=generator))
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+        team.average(trained)
+        nn.utils.clip_grad_norm_(trained, config.clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         return loss.detach()
@@ -132,12 +140,14 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
         return bench(step, config, device)
 
     config.out.mkdir(parents=True, exist_ok=True)
-    with (config.out / "log.jsonl").open("w", encoding="utf-8") as log:
+    batch_tokens = config.batch * config.length * team.size
+    with open_log(config, team) as log:
 
         def write(**values: float) -> None:
             log.write(json.dumps(values) + "\n")
             log.flush()
-            _log.info("%s", values)
+            if team.leads:
+                _log.info("%s", values)
 
         first = validate()
         begun = time.monotonic()
@@ -147,16 +157,21 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
         begun = marked = time.monotonic()
         write(step=0, validation_loss=timed, setup_s=begun - started)
         steps, total = 0, torch.zeros((), device=device)
-        while (now := time.monotonic()) < deadline and not 0 < config.steps <= steps:
-            progress = max((now - begun) / (deadline - begun), steps / config.steps if config.steps else 0.0)
+        available = max(deadline - begun, 1e-9)
+        while not 0 < config.steps <= steps:
+            # Every process must stop at the same step: the others would wait for its gradients.
+            elapsed = team.largest((time.monotonic() - begun) / available)
+            if elapsed >= 1.0:
+                break
+            progress = max(elapsed, steps / config.steps if config.steps else 0.0)
             learning_rate = config.lr * trapezoid(progress, warm_up=config.warm_up, decay=config.decay)
             total += step(learning_rate)
             steps += 1
             if steps % config.log_every == 0:
                 loss = total.item() / config.log_every
                 now = time.monotonic()
-                speed = config.log_every * config.batch * config.length / (now - marked)
-                tokens = steps * config.batch * config.length
+                speed = config.log_every * batch_tokens / (now - marked)
+                tokens = steps * batch_tokens
                 write(step=steps, tokens=tokens, loss=loss, tokens_per_s=round(speed), lr=learning_rate)
                 total.zero_()
                 marked = now
@@ -166,11 +181,19 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
         if not steps:
             raise InputError(f"{config.seconds} 秒不够：准备用去 {begun - started:.0f} 秒，没有训练。请增大 seconds。")
         last = validate()
-        tokens = steps * config.batch * config.length
+        tokens = steps * batch_tokens
         speed = tokens / (time.monotonic() - begun)
-        save(model, config)
+        if team.leads:
+            save(model, config)
+        team.leave()
         write(step=steps, tokens=tokens, validation_loss=last, mean_tokens_per_s=round(speed))
     return PretrainResult(steps, tokens, first, last, speed)
+
+
+def open_log(config: PretrainConfig, team: Team) -> TextIO:
+    """The log of the run; processes other than the first write theirs to nowhere."""
+    path = config.out / "log.jsonl" if team.leads else Path(os.devnull)
+    return path.open("w", encoding="utf-8")
 
 
 def build(config: PretrainConfig) -> MaskedLanguageModel | ReplacedTokenModel:

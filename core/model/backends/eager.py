@@ -18,8 +18,9 @@ def look_up(products: Tensor, pairs: Relations, *, transposed: bool = False) -> 
     slots = pairs.slots.transpose(-1, -2) if transposed else pairs.slots
     if pairs.positions is None or not products.requires_grad:
         return torch.gather(products, -1, slots.expand(*products.shape[:-1], slots.shape[-1]))
-    count = (pairs.rows.stop - pairs.rows.start + 1) // 2  # positions differ by less than this
-    found: Tensor = LookUp.apply(products, slots, pairs.positions, -1 if transposed else 1, pairs.centre, count)
+    # Positions lie between 0 and the largest distance, which is the row number of distance 0.
+    sign, count = (-1 if transposed else 1), pairs.centre + 1
+    found: Tensor = LookUp.apply(products, slots, pairs.positions, sign, pairs.centre, count)
     return found
 
 
@@ -35,7 +36,7 @@ def attend(
 ) -> Tensor:
     """See `core.model.backends.attend`; softmax in float32."""
     scale = scale_of(query, keys_r, queries_r)
-    keys_r, queries_r = pairs.by_distance(keys_r), pairs.by_distance(queries_r)
+    keys_r, queries_r = _aligned(pairs.by_distance(keys_r)), _aligned(pairs.by_distance(queries_r))
     query, key_scaled = query * scale, key * scale
     scores = query @ key.transpose(-1, -2)  # (B, A, L, L)
     # With heads first, the products with the table are one large product a head, and no copy of it a row.
@@ -53,6 +54,16 @@ def attend(
     if dropout > 0:
         weights = nn.functional.dropout(weights, dropout)
     return weights @ value
+
+
+def _aligned(table: Tensor | None) -> Tensor | None:
+    """The rows of a table (A, R, D) that is trained, zeros added to a multiple of 8: a card is slow with other sizes.
+
+    No pair looks the added rows up.
+    """
+    if table is None or not table.requires_grad:
+        return table
+    return nn.functional.pad(table, (0, 0, 0, -table.shape[1] % 8))
 
 
 def scale_of(query: Tensor, *terms: Tensor | None) -> float:
