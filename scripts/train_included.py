@@ -24,20 +24,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 EMBEDDED_MODEL = ROOT / "data" / "models" / "rex-mini-zh"
 WEIGHTS = [
-    "ner=2",
-    "nli=2.5",
-    "matching=2",
-    "coref=3",
-    "hierarchy=0.5",
-    "multilabel=0.7",
-    "atsc=0.7",
-    "sentiment=0.8",
-    "re=3",
-    "ee=4",
-    "absa=2.5",
-    "mrc=2",
-    "written=3",
-    "templates=0.8",
+    *("ner=2", "nli=2.5", "matching=2", "coref=3", "hierarchy=0.5", "multilabel=0.7", "atsc=0.7", "sentiment=0.8"),
+    *("re=3", "ee=4", "absa=2.5", "mrc=2", "written=3", "templates=0.8"),
 ]
 """How often tasks and sets are drawn: second levels and pairs are the hard ones."""
 LEFT_OUT = ("resume", "thucnews_titles", "finre", "pawsx", "gdcq", "bdci_car")
