@@ -79,7 +79,7 @@ class Settings(BaseSettings):
     )
     cpu_threads: int = Field(0, ge=0, description="threads of one forward pass on the CPU; 0: the physical cores")
     profile: str = Field("auto", description="auto: by the card found; or a name of the table in docs/gpu.md")
-    attention: str = Field("auto", description="auto, eager, sdpa, flex or triton: how attention is computed")
+    attention: str = Field("auto", description="auto, eager, sdpa or triton: how attention is computed")
     graphs: str = Field(
         "auto", description="on: small batches run as recorded CUDA graphs; off; auto: the profile decides"
     )

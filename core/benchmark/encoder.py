@@ -16,6 +16,7 @@ from core.benchmark.network import prompts_of_tokens
 from core.benchmark.plain import plain_encoder
 from core.benchmark.texts import of_length
 from core.benchmark.timing import seconds
+from core.gpu.profiles import CARD_DTYPE, CPU
 from core.inference.packing import Packed, pack
 from core.model.checkpoint import Checkpoint, load_checkpoint
 
@@ -68,10 +69,10 @@ def median(values: np.ndarray) -> float:
 
 
 def half(bench: Bench) -> str:
-    """The dtype of an encoder measured alone: what was asked for, else bfloat16 on a card and float32 elsewhere."""
+    """The dtype of an encoder measured alone: what was asked for, else what the product uses on cards and the CPU."""
     if bench.dtype != "auto":
         return bench.dtype
-    return "bfloat16" if bench.kind == "cuda" else "float32"
+    return CARD_DTYPE if bench.kind == "cuda" else CPU.dtype
 
 
 def pack_tokens(bench: Bench, checkpoint: Checkpoint, *, rows: int, length: int) -> Packed:

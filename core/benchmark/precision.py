@@ -13,6 +13,7 @@ from core.errors import RexError
 from core.evaluation.evaluate import GoldRecord, read_records
 from core.evaluation.scoring import as_labelled, predictions
 from core.evaluation.scoring import measure as score
+from core.gpu.profiles import CARD_DTYPE
 from core.inference.engine import Item
 from core.schemas.schema import parse_schema
 from core.types import Annotation, Document
@@ -29,7 +30,7 @@ QUESTIONS: dict[str, Any] = {
 
 
 def measure(bench: Bench) -> list[Measured]:
-    """Both half precisions against float32 on this device; the figure is of the one asked for, else of bfloat16.
+    """Both half precisions against float32 on this device; the figure is of the one asked for, else of cards' own.
 
     Every text is asked four questions. The records give the F1, micro-averaged over each task and then averaged.
     """
@@ -47,7 +48,7 @@ def measure(bench: Bench) -> list[Measured]:
             if dtype == "float32":
                 raise
             bench.progress(f"{dtype}：{error}")
-    chosen = bench.dtype if bench.dtype in HALVES else HALVES[0]
+    chosen = bench.dtype if bench.dtype in HALVES else CARD_DTYPE
     if chosen not in found:
         return [Measured(name, None, f"{bench.device_name} 不能用 {chosen} 计算") for name in ("flip_pct", "f1_delta")]
     flips = {dtype: differing_pct(found["float32"], found[dtype]) for dtype in HALVES if dtype in found}

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.errors import DeviceError
 from core.inference.graphs import Graphs
 from core.inference.packing import Packed, Raw
 from core.model.rex import RexModel
@@ -20,7 +21,10 @@ NEVER = -1
 
 
 def run(model: RexModel, packed: Packed, device: torch.device, *, graphs: Graphs | None = None) -> Raw:
-    """Logits of the links that fired and of the classes; `device` is where the network is, `graphs` are its own."""
+    """Logits of the links that fired and of the classes; `device` is where the network is, `graphs` are its own.
+
+    Raises DeviceError when numbers left the range of the network's type: such a batch would find nothing, silently.
+    """
     recorded = None if graphs is None else graphs.padded(packed)
     packed = packed.widened(ALIGNMENT.get(device.type, 1)) if recorded is None else recorded
     pairs = _pairs(packed)
@@ -32,6 +36,9 @@ def run(model: RexModel, packed: Packed, device: torch.device, *, graphs: Graphs
         if logits is None:
             keep = torch.arange(packed.width, device=device) < lengths[:, None]
             logits = model(*ids.long(), keep, packed.max_distance, run_start=int(packed.text_starts.max()))
+        # A token that overflowed spoils its whole row, its link to itself included.
+        own = logits.diagonal(dim1=1, dim2=2)
+        spoilt = (~own.isfinite()).logical_and_(torch.arange(packed.width, device=device) < lengths[:, None]).any()
         first, last, key = keys
         # Step by step and in place: at this size every map of pairs counts.
         fired = logits > bars[:, None, None]
@@ -39,7 +46,11 @@ def run(model: RexModel, packed: Packed, device: torch.device, *, graphs: Graphs
         fired &= last[:, :, None] >= key[:, None, :]
         flat = fired.flatten().nonzero()[:, 0]
         numbers = logits.flatten()
-        return _download(flat, numbers[flat].float(), numbers[cells].float(), width=packed.width)
+        raw, overflow = _download(flat, numbers[flat].float(), numbers[cells].float(), spoilt, width=packed.width)
+    if overflow:
+        kind = str(model.ffnq.weight.dtype).removeprefix("torch.")
+        raise DeviceError(f"网络的数值超出了 {kind} 的范围：请设 REX_DTYPE=bfloat16 或 float32 后重新启动")
+    return raw
 
 
 def _pairs(packed: Packed) -> np.ndarray:
@@ -86,13 +97,18 @@ def _upload(arrays: tuple[np.ndarray, ...], device: torch.device) -> list[Tensor
     ]
 
 
-def _download(flat: Tensor, values: Tensor, classes: Tensor, *, width: int) -> Raw:
-    """flat: (N,) int64 cells; values: (N,), classes: (M', 3) float32 → numpy, in one copy."""
-    parts = (flat.view(torch.int32), values.view(torch.int32), classes.flatten().view(torch.int32))
+def _download(flat: Tensor, values: Tensor, classes: Tensor, flag: Tensor, *, width: int) -> tuple[Raw, bool]:
+    """flat: (N,) int64 cells; values: (N,), classes: (M', 3) float32; flag: () → numpy and the flag, in one copy."""
+    parts = (
+        flat.view(torch.int32),
+        values.view(torch.int32),
+        classes.flatten().view(torch.int32),
+        flag.to(torch.int32)[None],
+    )
     everything = torch.cat(parts).cpu().numpy()
     count = len(flat)
     places = everything[: 2 * count].view(np.int64)
     prompts, inside = np.divmod(places, width * width)
     cells = np.stack((prompts, inside // width, inside % width), axis=-1).astype(np.int32)
-    numbers = everything[2 * count :].view(np.float32)
-    return Raw(cells, numbers[:count], numbers[count:].reshape(-1, 3))
+    numbers = everything[2 * count : -1].view(np.float32)
+    return Raw(cells, numbers[:count], numbers[count:].reshape(-1, 3)), bool(everything[-1])

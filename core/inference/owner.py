@@ -20,6 +20,7 @@ from core.gpu.torch_view import torch_memory
 from core.inference.forward import run as forward
 from core.inference.graphs import Graphs
 from core.inference.packing import Packed, Raw
+from core.model.backends import check_attention
 from core.model.checkpoint import Checkpoint, load_weights, read_files, resolve_device
 
 THREAD, PROCESS = "thread", "process"
@@ -129,6 +130,8 @@ def from_settings(settings: Settings) -> Load:
             )
         except GpuMemoryError as error:  # whose `row` would blame a prompt
             raise DeviceError(str(error)) from error
+        if doubt := check_attention(profile.attention, device, checkpoint.dtype):
+            record("error", doubt)
         checkpoint.model.plm.backend = profile.attention
         tenant.governor.calibrate(
             lambda rows, width: forward(checkpoint.model, blank(rows, width), device), widest=profile.max_length

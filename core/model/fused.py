@@ -27,11 +27,26 @@ def _fits(x: Tensor, residual: Tensor, norm: nn.LayerNorm) -> bool:
         and x.dtype == residual.dtype == norm.weight.dtype
         and x.is_contiguous()
         and residual.is_contiguous()
-        and has_triton()
+        and not triton_fault()
     )
 
 
 @cache
-def has_triton() -> bool:
-    """Whether kernels written in Triton can be compiled here."""
-    return importlib.util.find_spec("triton") is not None
+def triton_fault() -> str:
+    """Why kernels written in Triton cannot run on the card of this process; empty where they can.
+
+    Asked once: the smaller of the kernels is compiled and run, which takes a C compiler, a driver that Triton knows
+    and about a second. Whatever is wrong with one is wrong with all.
+    """
+    if importlib.util.find_spec("triton") is None:
+        return "没有安装 triton"
+    try:
+        from core.model.fused_norm import add_norm as fused
+
+        with torch.inference_mode():
+            x = torch.ones(1, 16, dtype=torch.float16, device="cuda")
+            fused(x, x, x[0], x[0], 1e-7)
+            torch.cuda.synchronize()
+    except Exception as error:  # of the compiler, of the driver, of a missing header: all mean the same here
+        return f"{type(error).__name__}: {str(error)[:200]}"
+    return ""

@@ -61,3 +61,35 @@ def test_the_engine_is_measured_without_the_rest_of_the_product():
     loaded = set(json.loads(shown.replace("'", '"')))
     assert "torch" in loaded
     assert not loaded & {"typer", "pandas", "sqlalchemy", "streamlit", "transformers", "flashdeberta"}
+
+
+ABSENT = ("sqlalchemy", "alembic", "streamlit", "typer", "pandas", "transformers", "modelscope", "openpyxl")
+"""Packages that a machine with the engine only need not have."""
+
+
+def without(words: list[str]) -> subprocess.CompletedProcess[str]:
+    """`python -m core.benchmark` with those words, in a process in which none of ABSENT can be imported."""
+    code = f"""
+import runpy, sys
+sys.modules.update(dict.fromkeys({ABSENT!r}))
+sys.argv = ["benchmark", *{words!r}]
+runpy.run_module("core.benchmark", run_name="__main__", alter_sys=True)
+"""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+def test_scenarios_are_listed_where_only_the_engine_s_packages_are_installed():
+    shown = without(["--help"])
+    assert shown.returncode == 0, shown.stderr
+    listed = "".join(shown.stdout.split())
+    assert all(name in listed for name in command.SCENARIOS)
+
+
+def test_a_scenario_without_its_packages_is_missing_for_that_reason_and_others_run(tmp_path, checkpoint_dir):
+    out = tmp_path / "run.json"
+    words = ["--device", "cpu", "--quick", "--model", str(checkpoint_dir), "--out", str(out)]
+    done = without([*words, "--only", "cpu,queries"])
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(out.read_text("utf-8"))["figures"]
+    assert figures["cpu_ratio"]["value"] > 0
+    assert figures["slowest_query_ms"]["value"] is None and "sqlalchemy" in figures["slowest_query_ms"]["reason"]

@@ -81,12 +81,28 @@ def test_half_precision_is_one_decision_and_never_reaches_a_card_without_it(monk
 
 
 def test_every_value_of_a_profile_can_be_set():
-    written = given_settings(dtype="float16", batch_tokens=777, max_length=400, cpu_threads=3)
+    written = given_settings(
+        dtype="bfloat16", batch_tokens=777, max_length=400, cpu_threads=3, attention="sdpa", graphs="off"
+    )
     profile = settle(written, card("NVIDIA A10", 22.1))
-    assert (profile.name, profile.dtype, profile.batch_tokens) == ("A10", "float16", 777)
+    assert (profile.name, profile.dtype, profile.batch_tokens) == ("A10", "bfloat16", 777)
+    assert (profile.attention, profile.graphs) == ("sdpa", False)
     assert (profile.max_length, profile.cpu_threads) == (400, 3)
     untouched = settle(given_settings(), card("NVIDIA A10", 22.1))
     assert untouched == find_profile("A10")
+
+
+def test_cards_compute_in_float16_with_graphs_and_the_cpu_in_float32_without():
+    for row in PROFILES:
+        assert row.dtype == ("float32" if row.name == "T4" else "float16"), row.name
+        assert (row.attention, row.graphs) == ("auto", True), row.name
+    assert (CPU.dtype, CPU.graphs) == ("float32", False)
+    assert settle(given_settings(graphs="on"), None).graphs  # what is written is kept; without a card it means nothing
+
+
+def test_an_unknown_way_to_record_graphs_is_refused_in_words():
+    with pytest.raises(ValueError, match="REX_GRAPHS=maybe.*auto"):
+        given_settings(graphs="maybe")
 
 
 def test_a_named_profile_and_a_budget_imitate_another_card():
@@ -125,8 +141,8 @@ def test_every_pattern_is_a_regular_expression_that_needs_its_word():
 def table() -> str:
     """The table of profiles as the documentation must have it."""
     rows = [
-        "| 配置 | 显卡 | 显存至少 | 精度 | 批次词元 | 显存预算 | 窗口 | CPU 线程 | 分配器 | 注意力 |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| 配置 | 显卡 | 显存至少 | 精度 | 批次词元 | 显存预算 | 窗口 | CPU 线程 | 分配器 | 注意力 | 图 |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in (*PROFILES, CPU):
         words = "、".join(part.replace(r"\b", "") for part in row.matches.split("|")) or "—"
@@ -134,7 +150,7 @@ def table() -> str:
         budget = f"{row.memory_budget:.0%}" if row != CPU else "—"
         threads = str(row.cpu_threads or "物理核心数")
         cells = [row.name, f"`{words}`", memory, row.dtype, str(row.batch_tokens), budget, str(row.max_length), threads]
-        cells += [f"`{row.allocator}`" if row.allocator else "—", row.attention]
+        cells += [f"`{row.allocator}`" if row.allocator else "—", row.attention, "开" if row.graphs else "关"]
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
