@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Row, Select, func, select
+from sqlalchemy import ColumnElement, Engine, Integer, Row, Select, cast, func, select
 
 from core.storage.database import storage_errors
 from core.storage.tables import AnnotationRow, DocumentMetadataRow, RunDocumentRow
@@ -90,8 +90,10 @@ def text_counts(engine: Engine, chosen: Filter, *, limit: int = 30) -> list[Text
 def score_bins(engine: Engine, chosen: Filter) -> dict[str, list[int]]:
     """For each type, how many scores lie in each of `BINS` equal parts of [0, 1]; a score of 1 is in the last."""
     row = rows(chosen, "type", "score")
-    # Rounding means the same everywhere; CAST to an integer does not, and FLOOR is missing from some builds of SQLite.
-    part = func.round(row.score * BINS - 0.5)
+    scaled = row.score * BINS
+    # CAST cuts off in SQLite and rounds in PostgreSQL, ROUND takes a half to the even number in PostgreSQL only, and
+    # FLOOR is missing from some builds of SQLite.
+    part: Any = cast(scaled, Integer) if engine.dialect.name == "sqlite" else func.floor(scaled)
     bins: dict[str, list[int]] = {}
     for kind, number, count in fetch(engine, select(row.type, part, func.count()).group_by(row.type, part)):
         bins.setdefault(kind, [0] * BINS)[min(max(int(number), 0), BINS - 1)] += count
