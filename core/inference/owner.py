@@ -20,10 +20,12 @@ from core.gpu.torch_view import torch_memory
 from core.inference.forward import run as forward
 from core.inference.graphs import Graphs
 from core.inference.packing import Packed, Raw
+from core.inference.pauses import pausing
 from core.model.backends import check_attention
 from core.model.checkpoint import Checkpoint, load_weights, read_files, resolve_device
 
 THREAD, PROCESS = "thread", "process"
+Pause = Callable[[], None]
 Record = Callable[[str, str], None]
 """Takes the kind of an event (load, trim, oom, shrink, flush, restart, unload) and a sentence for the screen."""
 
@@ -65,8 +67,11 @@ class DeviceOwner(Protocol):
     def start(self, packed: Packed) -> None:
         """Begin a batch; never raises. `finish` must follow before anything else."""
 
-    def finish(self) -> Raw:
-        """Wait for the batch that was begun; raises what it met."""
+    def finish(self, pause: Pause | None = None) -> Raw:
+        """Wait for the batch that was begun; raises what it met.
+
+        On the CPU of this process `pause` is called between its steps, and may `run` other batches.
+        """
 
     def run(self, packed: Packed) -> Raw:
         """Begin a batch and wait for it."""
@@ -192,14 +197,15 @@ class LocalOwner:
         """Keep the batch for `finish`: this process has nobody to hand it to."""
         self._packed = packed
 
-    def finish(self) -> Raw:
-        """Run the batch that was begun."""
+    def finish(self, pause: Pause | None = None) -> Raw:
+        """Run the batch that was begun; on the CPU with `pause` between its steps."""
         packed, self._packed = self._packed, None
         if packed is None:
             raise ValueError("no batch was begun")
         held = self._hold()[0]
         network, device = held.checkpoint.model, held.checkpoint.device
-        raw: Raw = held.tenant.governor.run(packed, lambda part: forward(network, part, device, graphs=held.graphs))
+        with pausing(network, pause if device.type == "cpu" else None):
+            raw: Raw = held.tenant.governor.run(packed, lambda part: forward(network, part, device, graphs=held.graphs))
         return raw
 
     def run(self, packed: Packed) -> Raw:

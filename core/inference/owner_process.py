@@ -21,7 +21,7 @@ from core.errors import WorkerError
 from core.gpu.flush import FlushReport, MemoryReading
 from core.gpu.records import TorchMemory
 from core.gpu.tenant import TenantStatus
-from core.inference.owner import PROCESS, OwnerInfo, Record, silent
+from core.inference.owner import PROCESS, OwnerInfo, Pause, Record, silent
 from core.inference.packing import Packed, Raw
 from core.inference.worker import Reply, Report
 
@@ -91,8 +91,8 @@ class ProcessOwner:
             except WorkerGone:
                 return
 
-    def finish(self) -> Raw:
-        """The answer; when the process is lost, a new one gets the batch once more."""
+    def finish(self, pause: Pause | None = None) -> Raw:
+        """The answer; when the process is lost, a new one gets the batch once more. Knows no pauses."""
         packed, self._packed = self._packed, None
         if packed is None:
             raise ValueError("no batch was begun")

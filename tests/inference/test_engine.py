@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from core.config import EMBEDDED_MODEL
 from core.errors import BusyError, Cancelled, GpuMemoryError, InputError, SchemaError
 from core.inference.engine import COHORT_BATCHES, COHORTS, Engine, Item
-from core.inference.owner import LocalOwner, hold
+from core.inference.owner import LocalOwner, Pause, hold
 from core.inference.packing import Packed, Raw
 from core.inference.recursion import MAX_SPANS, Limits
 from core.inference.scheduler import Scheduler
@@ -292,7 +292,7 @@ def test_a_document_too_large_for_the_memory_gets_its_error_and_the_others_their
         lengths.append(packed.lengths)
         begin(packed)
 
-    def finish() -> Raw:
+    def finish(pause: Pause | None = None) -> Raw:
         raw, too_long = end(), np.flatnonzero(lengths[-1] > 150)
         if len(too_long):
             raise GpuMemoryError("显存不足：一个窗口也放不下", row=int(too_long[0]))

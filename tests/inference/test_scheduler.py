@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from core.errors import BusyError, Cancelled, GpuMemoryError, RexError
-from core.inference.owner import LocalOwner, from_settings
+from core.inference.owner import LocalOwner, Pause, from_settings
 from core.inference.packing import Packed, Raw
 from core.inference.prompts import Group, PieceEncoder, Prompt, assemble, build_hints
 from core.inference.scheduler import Scheduler
@@ -51,7 +51,7 @@ class SlowOwner:
     def start(self, packed: Packed) -> None:
         self._packed = packed
 
-    def finish(self) -> Raw:
+    def finish(self, pause: Pause | None = None) -> Raw:
         assert self._packed is not None
         packed, self._packed = self._packed, None
         self.begun.set()
