@@ -21,7 +21,7 @@ SHARE = 0.6
 
 def measure(bench: Bench) -> list[Measured]:
     """Requests of 20 to 200 characters, eight types, one after the other on an idle server."""
-    texts = of_mixed_lengths(bench.texts, bench.count(5_000, 8), shortest=20, longest=200)
+    texts = of_mixed_lengths(bench.texts, bench.count(3_000, 8), shortest=20, longest=200)
     with serving(bench, bench.base, threshold=bench.threshold) as system:
         ask = system.asking(texts, SCHEMA)
         one_by_one(ask, bench.count(200, 2))
@@ -39,7 +39,7 @@ def measure_load(bench: Bench) -> list[Measured]:
     with serving(bench, bench.base, threshold=bench.threshold) as system:
         rate = offline_rate(system, texts, repeats=bench.count(3, 1))
         ask = system.asking(texts, SCHEMA)
-        seconds = bench.count(30, 1)
+        seconds = bench.count(20, 1)
         schedule = poisson_schedule(SHARE * rate, max(int(SHARE * rate * seconds), 4))
         bench.progress(f"开环：每秒 {SHARE * rate:.1f} 个请求，共 {len(schedule)} 个")
         load = open_loop(ask, schedule)

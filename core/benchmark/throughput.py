@@ -44,7 +44,7 @@ def measure_cpu(bench: Bench) -> list[Measured]:
 
 def measure_windows(bench: Bench) -> list[Measured]:
     """Long texts that fill windows of 512 tokens; a window is counted once whatever it is asked."""
-    texts = of_length(bench.texts, bench.count(200, 2), length=bench.count(20_000, 2_000))
+    texts = of_length(bench.texts, bench.count(100, 2), length=bench.count(20_000, 2_000))
     rates, windows = [], 0
     with serving(bench, bench.base, threshold=bench.threshold) as system:
         items = system.items(texts, SCHEMA)

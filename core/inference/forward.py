@@ -5,6 +5,8 @@ Only vectors cross over: which pairs of tokens may be linked follows on the devi
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -25,6 +27,11 @@ def run(model: RexModel, packed: Packed, device: torch.device, *, graphs: Graphs
 
     Raises DeviceError when numbers left the range of the network's type: such a batch would find nothing, silently.
     """
+    with torch.cuda.device(device) if device.type == "cuda" else nullcontext():  # kernels run on the current card
+        return _run(model, packed, device, graphs)
+
+
+def _run(model: RexModel, packed: Packed, device: torch.device, graphs: Graphs | None) -> Raw:
     recorded = None if graphs is None else graphs.padded(packed)
     packed = packed.widened(ALIGNMENT.get(device.type, 1)) if recorded is None else recorded
     pairs = _pairs(packed)

@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("streamlit", reason="streamlit is not installed: only the engine is tested here")
+pytest.importorskip("sqlalchemy", reason="sqlalchemy is not installed: only the engine is tested here")
+
 from streamlit.testing.v1 import AppTest
 
 from core.gpu.governor import GovernorStatus

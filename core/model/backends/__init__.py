@@ -58,7 +58,10 @@ def check_attention(name: str, device: torch.device, dtype: torch.dtype) -> str:
     if name != "auto" and name not in BACKENDS:
         raise DeviceError(f"REX_ATTENTION={name} 无效：可选 auto、{'、'.join(BACKENDS)}")
     half = device.type == "cuda" and dtype.itemsize == 2
-    fault = triton_fault() if device.type == "cuda" and (name == "triton" or (half and name == "auto")) else ""
+    fault = ""
+    if device.type == "cuda" and (name == "triton" or (half and name == "auto")):
+        with torch.cuda.device(device):
+            fault = triton_fault()
     if name == "triton" and (fault or device.type != "cuda"):
         raise DeviceError(f"REX_ATTENTION=triton 在这里不能用（{fault or '没有显卡'}）：请改用 auto 或 sdpa")
     return f"Triton 内核不可用，注意力改用 sdpa，约慢 1.7 至 2.9 倍：{fault}" if fault else ""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import triton
@@ -30,8 +30,18 @@ FACTS = 8
 """Numbers told about a tile of tokens: the tiles that it meets (first, and one behind the last), lowest and highest
 position, whether a token has a prefix or type, whether all are of one sequence; two are not used."""
 FAR = 2**31 - 1
-WARPS, REGISTERS, PROGRAMS = 4, 255, 2
-"""Of a program; PROGRAMS: how many a multiprocessor holds at once with so many registers a thread.
+
+
+class Setting(NamedTuple):
+    """How a card runs the kernel: warps of a program, registers of a thread, programs of a multiprocessor at once."""
+
+    warps: int
+    registers: int
+    programs: int
+
+
+SETTING = Setting(warps=4, registers=255, programs=2)
+"""Only the benchmark's study of variants sets another.
 
 Measured on an H200 (encoder, bfloat16, ms for 256 × 128 and for 64 × 512 tokens): 4, 255, 2: 17.5 and 29.8; 8, 128, 2:
 18.4 and 32.8; 8, 255, 1: 18.4 and 36.0; 4, 168, 3: 20.1 and 40.9; 4, 128, 4: 21.7 and 47.8. Spilled registers cost more
@@ -185,11 +195,10 @@ def relate(config: RexConfig, position_ids: Tensor, **vectors: Any) -> Relations
 
 
 @cache
-def _programs(device: torch.device) -> int:
-    """How many programs run side by side."""
+def _multiprocessors(device: torch.device) -> int:
     if device.type != "cuda":
-        return 3
-    return PROGRAMS * int(torch.cuda.get_device_properties(device).multi_processor_count)
+        return 1
+    return int(torch.cuda.get_device_properties(device).multi_processor_count)
 
 
 def attend(
@@ -219,7 +228,7 @@ def attend(
     by_position, by_content = (query if table is None else table for table in (keys_r, queries_r))
     tiles = triton.cdiv(length, TILE)
     total = tiles * batch * heads
-    programs = min(total, _programs(query.device))
+    programs = min(total, SETTING.programs * _multiprocessors(query.device))
     exact = query.dtype == torch.float32
     scratch = torch.empty(
         programs * 2 * TILE * BAND, dtype=query.dtype if exact else torch.float16, device=query.device
@@ -234,6 +243,6 @@ def attend(
         size=size, width=max(16, triton.next_power_of_2(size)), tile=TILE, band=BAND,
         to_position=keys_r is not None, to_content=queries_r is not None,
         precision="ieee" if exact else "tf32",
-        num_warps=WARPS, num_stages=1, **({"maxnreg": REGISTERS} if query.is_cuda else {}),
+        num_warps=SETTING.warps, num_stages=1, **({"maxnreg": SETTING.registers} if query.is_cuda else {}),
     )  # fmt: skip
     return out
