@@ -18,22 +18,20 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from sqlalchemy import Engine, func, select
 
-from core import bootstrap, job_services, services
+from core import bootstrap, job_services
 from core.benchmark.environment import describe
 from core.benchmark.texts import ROOT, of_length, read_texts
 from core.config import EMBEDDED_MODEL, Settings
 from core.model.checkpoint import resolve_device
-from core.services import Application
-from core.storage import job_queries, queries
+from core.storage import queries
 from core.storage.tables import AnnotationRow, JobDocumentRow, RunDocumentRow, RunRow
 from core.types import Document
 
@@ -164,51 +162,12 @@ def _findings(database: Engine, job_id: int) -> dict[int, list[Key]]:
     return {document_id: sorted(keys, key=str) for document_id, keys in found.items()}
 
 
-def time_beside(app: Application, *, requests: int) -> dict[str, float]:
-    """Milliseconds of a short request alone and beside a running job, and of a pause until the work has stopped."""
-    ids = job_queries.find_documents(app.database, queries.Search())
-    one = [Document("陈静在杭州的浙江大学读书。")]
-
-    def ask() -> float:
-        began = time.perf_counter()
-        services.annotate(app, one, task="ner", schema=SCHEMA)
-        return 1000 * (time.perf_counter() - began)
-
-    ask()
-    alone = [ask() for _ in range(requests)]
-    job = job_services.submit_stored(app, ids, task="ner", schema=SCHEMA)
-    app.runner.take([job])
-    _until(lambda: queries.get_run(app.database, job).done > 0)
-    beside = [ask() for _ in range(requests)]
-    began = time.perf_counter()
-    job_services.pause_job(app, job)
-    _until(lambda: not app.runner.holds(job))
-    paused_ms = 1000 * (time.perf_counter() - began)
-    return {
-        "requests": requests,
-        "alone_p50_ms": round(float(np.percentile(alone, 50)), 1),
-        "alone_p95_ms": round(float(np.percentile(alone, 95)), 1),
-        "beside_p50_ms": round(float(np.percentile(beside, 50)), 1),
-        "beside_p95_ms": round(float(np.percentile(beside, 95)), 1),
-        "pause_ms": round(paused_ms, 1),
-    }
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not holds():
-        if time.monotonic() > deadline:
-            raise TimeoutError
-        time.sleep(0.002)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the measurement and write it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--documents", type=int, default=10_000)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--characters", type=int, default=24, help="length of a text")
-    parser.add_argument("--requests", type=int, default=30, help="short requests that are timed")
     parser.add_argument("--model", default=str(EMBEDDED_MODEL), help="of the job that is killed")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=0)
@@ -219,11 +178,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         tally = kill_and_count(
             settings, documents=chosen.documents, kills=chosen.kills, characters=chosen.characters, seed=chosen.seed
         )
-        app = bootstrap.build(settings.with_model(str(EMBEDDED_MODEL)))
-        try:
-            beside = time_beside(app, requests=chosen.requests)
-        finally:
-            app.close()
     report: dict[str, Any] = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": f"python -m scripts.kill_jobs --documents {chosen.documents} --kills {chosen.kills}"
@@ -232,11 +186,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "characters": chosen.characters,
         "environment": describe(resolve_device(chosen.device)),
         "kills": asdict(tally),
-        "interactive": {"model": EMBEDDED_MODEL.name, **beside},
     }
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", "utf-8")
-    sys.stdout.write(json.dumps({"kills": report["kills"], "interactive": beside}, ensure_ascii=False, indent=1) + "\n")
+    sys.stdout.write(json.dumps(report["kills"], ensure_ascii=False, indent=1) + "\n")
 
 
 def _name(model: str) -> str:

@@ -176,5 +176,5 @@ def release_lost(database: Engine) -> list[int]:
     return [
         one.job_id
         for one in job_queries.holders(database)
-        if is_gone(one.owner, one.heartbeat_at) and job_store.release(database, one.job_id, one.owner)
+        if is_gone(one.owner, one.heartbeat_at) and job_store.lose(database, one.job_id, one.owner)
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from sqlalchemy import Engine
 from core.errors import Cancelled, RexError
 from core.jobs.writer import kept
 from core.storage import job_queries, job_store
+from core.storage.job_queries import Pending
 from core.storage.job_store import Provenance
 from core.storage.queries import RunInfo
 from core.storage.rows import Finished
@@ -20,6 +22,13 @@ from core.types import AnnotatedDocument, Document
 SLICE = 100
 """Documents fetched at a time; those who annotate take them one by one, no more than keep the device busy."""
 
+ATTEMPTS = 3
+"""So many processes may end with a document in hand, the last of them with it alone; then it has failed."""
+
+ALONE = threading.Lock()
+"""Of the documents under suspicion this process reads one at a time, whichever jobs they belong to."""
+
+Keep = Callable[[int, Finished], None]
 Question = tuple[RunInfo, Document]
 
 
@@ -104,35 +113,72 @@ def _read(
     urgent: bool,
     stopped: Callable[[], bool],
 ) -> None:
-    flying: dict[int, tuple[int, job_queries.Pending]] = {}
     threshold = next(iter(held.values())).threshold
-    with kept(database, owner, lost=held.pop) as keep:
+    ground = {"dtype": provenance.dtype, "device": provenance.device}
+
+    def read(questions: Iterable[Question], flying: dict[int, tuple[int, Pending]], keep: Keep) -> None:
         answers = reader.answer(
-            _questions(database, held, flying),
-            threshold=threshold,
-            urgent=urgent,
-            client=owner,
-            cancelled=lambda: stopped() or not held,
+            questions, threshold=threshold, urgent=urgent, client=owner, cancelled=lambda: stopped() or not held
         )
         last = time.perf_counter()
         for place, result in answers:
             job_id, one = flying.pop(place)
             now = time.perf_counter()
-            ground = {"dtype": provenance.dtype, "device": provenance.device}
             keep(job_id, Finished(one.document_id, result, now - last, one.position, **ground))
             last = now
 
+    flying: dict[int, tuple[int, Pending]] = {}
+    with kept(database, owner, lost=held.pop) as keep:
+        read(_questions(database, held, owner, flying), flying, keep)
+    for job_id, job in list(held.items()):
+        after = -1
+        while job_id in held:
+            # What was read before is stored when the next begins: only the next can be blamed.
+            with ALONE, kept(database, owner, lost=held.pop) as keep:
+                some = job_queries.pending(database, job_id, after=after, limit=1, least=ATTEMPTS - 1)
+                if not some or not _take(database, held, job_id, owner, some):
+                    break
+                (one,) = some
+                after = one.position
+                if one.attempts >= ATTEMPTS:
+                    refused = AnnotatedDocument(one.document, job.task, (), error=_blame(one.attempts))
+                    keep(job_id, Finished(one.document_id, refused, 0.0, one.position, **ground))
+                else:
+                    read([(job, one.document)], {0: (job_id, one)}, keep)
+
 
 def _questions(
-    database: Engine, held: dict[int, RunInfo], flying: dict[int, tuple[int, job_queries.Pending]]
+    database: Engine, held: dict[int, RunInfo], owner: str, flying: dict[int, tuple[int, Pending]]
 ) -> Iterator[Question]:
-    """What is left of the jobs, fetched when it is asked for; `flying` says which document has which place."""
+    """What is left of the jobs, fetched when it is asked for; `flying` says which document has which place.
+
+    Without the documents that must be read alone.
+    """
     place = 0
     for job_id, job in list(held.items()):
         after = -1
-        while job_id in held and (some := job_queries.pending(database, job_id, after=after, limit=SLICE)):
+        while job_id in held and (
+            some := job_queries.pending(database, job_id, after=after, limit=SLICE, below=ATTEMPTS - 1)
+        ):
+            if not _take(database, held, job_id, owner, some):
+                break
             after = some[-1].position
             for one in some:
                 flying[place] = (job_id, one)
                 place += 1
                 yield job, one.document
+
+
+def _take(database: Engine, held: dict[int, RunInfo], job_id: int, owner: str, some: Sequence[Pending]) -> bool:
+    """Note what is read next; whatever ends this process leaves the note behind."""
+    mine = job_store.take(database, job_id, owner, document_ids=[one.document_id for one in some])
+    if not mine:
+        held.pop(job_id, None)
+    return mine
+
+
+def _blame(attempts: int) -> str:
+    return (
+        f"读这篇文档时程序 {attempts} 次意外退出，已跳过，其余文档照常进行。"
+        "请检查它的内容和机器的内存，再用“重试失败”单独重读"
+    )

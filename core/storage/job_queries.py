@@ -19,11 +19,15 @@ PREVIEW_CHARACTERS = 60
 
 
 class Pending(NamedTuple):
-    """A document that a job has still to read, and its place in the job."""
+    """A document that a job has still to read, and its place in the job.
+
+    `attempts`: how many processes ended while they read it.
+    """
 
     document_id: int
     position: int
     document: Document
+    attempts: int = 0
 
 
 class Holder(NamedTuple):
@@ -78,11 +82,17 @@ def holders(engine: Engine) -> list[Holder]:
         return [Holder(*row) for row in connection.execute(query)]
 
 
-def pending(engine: Engine, job_id: int, *, after: int = -1, limit: int) -> list[Pending]:
-    """The next documents that a job has to read, those behind position `after`."""
+def pending(
+    engine: Engine, job_id: int, *, after: int = -1, limit: int, least: int = 0, below: int | None = None
+) -> list[Pending]:
+    """The next documents that a job has to read, those behind position `after`.
+
+    least, below: only those with so many attempts or more, and with fewer.
+    """
     query = (
         select(
             JobDocumentRow.position,
+            JobDocumentRow.attempts,
             DocumentRow.id,
             DocumentRow.external_id,
             DocumentRow.name,
@@ -92,10 +102,12 @@ def pending(engine: Engine, job_id: int, *, after: int = -1, limit: int) -> list
             DocumentRow.meta.label("metadata"),
         )
         .join(DocumentRow, DocumentRow.id == JobDocumentRow.document_id)
-        .where(JobDocumentRow.run_id == job_id, JobDocumentRow.position > after)
+        .where(JobDocumentRow.run_id == job_id, JobDocumentRow.position > after, JobDocumentRow.attempts >= least)
         .order_by(JobDocumentRow.position)
         .limit(limit)
     )
+    if below is not None:
+        query = query.where(JobDocumentRow.attempts < below)
     with storage_errors(engine), engine.connect() as connection:
         rows = connection.execute(query).all()
     return [
@@ -110,6 +122,7 @@ def pending(engine: Engine, job_id: int, *, after: int = -1, limit: int) -> list
                 text_pair=row.text_pair,
                 metadata=row._mapping["metadata"],
             ),
+            row.attempts,
         )
         for row in rows
     ]

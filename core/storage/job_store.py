@@ -91,7 +91,30 @@ def claim(engine: Engine, job_id: int, owner: str, *, source: str) -> bool:
         .where(RunRow.id == job_id, RunRow.state == "queued", RunRow.source == source)
         .values(state="running", owner=owner, heartbeat_at=now, error=None)
     )
-    return _changed(engine, taking)
+    with _connection(engine) as connection:
+        if not _count(connection.execute(taking)):
+            return False
+        connection.execute(_taken(job_id).values(taken=False))  # whoever had them put them back
+    return True
+
+
+def take(engine: Engine, job_id: int, owner: str, *, document_ids: Collection[int]) -> bool:
+    """Note that the owner begins to read these documents; False when it does not hold the job."""
+    mine = (JobDocumentRow.run_id == job_id) & JobDocumentRow.document_id.in_(document_ids)
+    with _connection(engine) as connection:
+        if not _count(connection.execute(_held(job_id, owner).values(heartbeat_at=utc_now()))):
+            return False
+        connection.execute(update(JobDocumentRow).where(mine).values(taken=True))
+    return True
+
+
+def lose(engine: Engine, job_id: int, owner: str) -> bool:
+    """Put the job of an owner that is gone back into the queue, and count that it ended with its documents in hand."""
+    with _connection(engine) as connection:
+        if not _count(connection.execute(_held(job_id, owner).values(state="queued", owner=""))):
+            return False
+        connection.execute(_taken(job_id).values(taken=False, attempts=JobDocumentRow.attempts + 1))
+    return True
 
 
 def begin(engine: Engine, job_id: int, owner: str, *, provenance: Provenance, fresh: bool) -> bool:
@@ -189,6 +212,10 @@ def retry_failed(engine: Engine, job_id: int) -> int:
 
 def _held(job_id: int, owner: str) -> Update:
     return update(RunRow).where(RunRow.id == job_id, RunRow.owner == owner, RunRow.state == "running")
+
+
+def _taken(job_id: int) -> Update:
+    return update(JobDocumentRow).where(JobDocumentRow.run_id == job_id, JobDocumentRow.taken)
 
 
 def _move(engine: Engine, job_id: int, states: Sequence[str], *, verb: str, **values: Any) -> None:

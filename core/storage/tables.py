@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -172,6 +173,9 @@ class JobDocumentRow(Base):
         ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True, index=True
     )
     position: Mapped[int]
+    # how many processes ended with it in their hands; `taken`: it is in the hands of the job's owner
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    taken: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class AnnotationRow(Base):

@@ -172,6 +172,33 @@ def test_a_document_deleted_while_it_waits_is_no_longer_expected(database: Engin
     assert (run.total, run.done) == (2, 2)
 
 
+def test_only_what_a_lost_owner_had_in_hand_counts_as_an_attempt(database: Engine) -> None:
+    job, ids = submit(database)
+
+    def attempts() -> list[int]:
+        return [one.attempts for one in job_queries.pending(database, job, limit=SIZE)]
+
+    assert claim(database, job)
+    assert not job_store.take(database, job, "other", document_ids=ids)
+    assert job_store.take(database, job, "me", document_ids=ids[:3]) and save(database, job, ids[0])
+    assert not job_store.lose(database, job, "other")
+    assert job_store.lose(database, job, "me")
+    assert attempts() == [1, 1, 0, 0, 0]
+    assert queries.get_run(database, job).state == "queued"
+    for end in (job_store.release, lambda *of: job_store.pause(*of[:2])):
+        assert claim(database, job) and job_store.take(database, job, "me", document_ids=ids)
+        end(database, job, "me")
+        if queries.get_run(database, job).state == "paused":
+            job_store.resume(database, job)
+    assert claim(database, job) and job_store.lose(database, job, "me"), "nothing was in hand any more"
+    assert attempts() == [1, 1, 0, 0, 0]
+    assert [one.document_id for one in job_queries.pending(database, job, limit=SIZE, least=1)] == ids[1:3]
+    assert [one.document_id for one in job_queries.pending(database, job, limit=SIZE, below=1)] == ids[3:]
+    assert claim(database, job) and save(database, job, ids[1], error="坏") and save(database, job, *ids[2:])
+    assert job_store.finish(database, job, "me") and job_store.retry_failed(database, job) == 1
+    assert attempts() == [0], "who tries again begins anew"
+
+
 def test_begin_notes_what_answers(database: Engine) -> None:
     job, _ = submit(database)
     assert claim(database, job)
@@ -185,7 +212,9 @@ def test_begin_notes_what_answers(database: Engine) -> None:
 
 MOVES = st.lists(
     st.tuples(
-        st.sampled_from(["claim", "save", "fail", "die", "pause", "resume", "cancel", "retry", "finish"]),
+        st.sampled_from(
+            ["claim", "take", "save", "fail", "die", "release", "pause", "resume", "cancel", "retry", "finish"]
+        ),
         st.sampled_from("ab"),
         st.integers(0, SIZE - 1),
     ),
@@ -205,8 +234,10 @@ def test_whatever_happens_every_document_is_either_read_or_waits(
                 claim(database, job, owner)
             elif move in ("save", "fail"):
                 save(database, job, ids[number], owner=owner, error="坏" if move == "fail" else "")
-            elif move == "die":
-                job_store.release(database, job, owner)
+            elif move == "take":
+                job_store.take(database, job, owner, document_ids=ids[number:])
+            elif move in ("die", "release"):
+                (job_store.lose if move == "die" else job_store.release)(database, job, owner)
             elif move == "finish":
                 job_store.finish(database, job, owner)
             else:
