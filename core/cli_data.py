@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,21 +10,19 @@ import typer
 
 from core.cli_import import import_files
 from core.config import Settings
-from core.errors import FormatError, InputError
-from core.exporters import FORMATS, Loss, export_run, find_format, write_file
-from core.exporters.csv_back import is_own_table, read_own_table
-from core.exporters.table import READ_AS, TEXTS_ONLY, readable
-from core.readers import Account, ReadOptions, from_path, read_annotated, read_documents
+from core.errors import InputError
+from core.exporters import FORMATS, Loss, export_run, find_format, write_file, written_paths
+from core.exporters.back import read_back
 from core.storage.database import migrate, open_database
-from core.types import AnnotatedDocument
 
+OUTPUT = "写到这个文件；label-studio 和 brat 是几个文件：.zip、文件夹，label-studio 也可以 .json"
 FormatName = Annotated[str, typer.Option("--format", help=f"格式：{' '.join(FORMATS)}")]
 
 
 def export(
     job: Annotated[int, typer.Option("--job", help="作业的编号（网页“作业”中的编号）")],
     format: FormatName,
-    output: Annotated[Path, typer.Option("--output", help="写到这个文件")],
+    output: Annotated[Path, typer.Option("--output", help=OUTPUT)],
     which: Annotated[
         str, typer.Option("--which", help="current：有修正的用修正；reviewed：只要复核完的；machine：机器原结果")
     ] = "current",
@@ -33,14 +31,14 @@ def export(
     database = open_database(Settings().resolved_database_url)
     try:
         migrate(database)
-        tell(export_run(database, job, format, path=output, which=which), output)
+        tell(export_run(database, job, format, path=output, which=which), written_paths(output, format))
     finally:
         database.dispose()
 
 
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="已标注的文件")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="写到这个文件")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help=OUTPUT)],
     from_: Annotated[str, typer.Option("--from", help="来源的格式")],
     to: Annotated[str, typer.Option("--to", help=f"目标的格式：{' '.join(FORMATS)}")],
 ) -> None:
@@ -48,47 +46,18 @@ def convert(
     find_format(to)
     if target.resolve() == source.resolve():
         raise InputError(f"来源和目标是同一个文件 {source}：请换一个目标")
-    tell(write_file(annotated(source, from_), to, path=target), target)
+    tell(write_file(read_back(source, from_, say=_say), to, path=target), written_paths(target, to))
 
 
-def annotated(source: Path, format: str) -> Iterable[AnnotatedDocument]:
-    """The annotated documents of a file; what its reader repaired or could not use is told on standard error.
-
-    A table of another program has texts only. Raises FormatError for a format that cannot be read, and as its
-    reader does.
-    """
-    from core.readers.parquet import read_parquet  # slow to import, needed only here
-
-    if not source.exists():
-        raise FormatError(f"没有找到 {source}。请检查路径。")
-    if format == "parquet":
-        return read_parquet(source)
-    if format == "csv" and is_own_table(source):
-        return read_own_table(source)
-    if format in TEXTS_ONLY:
-        return _texts(source)
-    if format not in readable():
-        raise FormatError(f"不能读取格式“{format}”的标注。可读的格式：{'、'.join((*readable(), *TEXTS_ONLY))}。")
-    documents, report = read_annotated(source, READ_AS.get(format, format))
-    for line in (*report.repaired, *report.problems, *report.notes):
-        typer.echo(line, err=True)
-    return documents
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
 
 
-def _texts(source: Path) -> Iterator[AnnotatedDocument]:
-    """The rows of a table as documents without findings."""
-    account = Account()
-    for document, _ in read_documents(from_path(source), ReadOptions(), account=account):
-        yield AnnotatedDocument(document, "ner", ())
-    for line in (*account.problems, *account.notes, "这是普通表格：只有正文，没有标注"):
-        typer.echo(line, err=True)
-
-
-def tell(losses: Iterable[Loss], output: Path) -> None:
+def tell(losses: Iterable[Loss], paths: Iterable[Path]) -> None:
     """Say on standard error what the written file lacks."""
     for loss in losses:
         typer.echo(f"{loss}。", err=True)
-    typer.echo(f"已写入 {output}", err=True)
+    typer.echo(f"已写入 {'、'.join(map(str, paths))}", err=True)
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {"import": import_files, "export": export, "convert": convert}

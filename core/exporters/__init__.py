@@ -1,6 +1,6 @@
 """Annotated documents -> files."""
 
-from core.exporters.files import FORMATS, Export, Format, find_format, write, write_file, write_to
+from core.exporters.files import FORMATS, Export, Format, find_format, write, write_file, write_to, written_paths
 from core.exporters.report import About, Loss
 from core.exporters.runs import VERSIONS, about_run, export_run
 
@@ -17,4 +17,5 @@ __all__ = [
     "write",
     "write_file",
     "write_to",
+    "written_paths",
 ]

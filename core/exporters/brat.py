@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, BinaryIO
+from typing import Any
 
 from core.exporters.graph import Entity, Graph, Relation, to_graph
 from core.exporters.jsonl import encode
 from core.exporters.native import SCORE_DIGITS
+from core.exporters.packages import OpenFile, zipped
 from core.exporters.report import About, Losses
 from core.types import AnnotatedDocument
 
@@ -46,32 +46,35 @@ def letters(number: int) -> str:
     return text
 
 
-def write(results: Iterable[AnnotatedDocument], target: BinaryIO, losses: Losses, about: About) -> None:
-    """A zip: `000001.txt`, `.ann`, `.meta.json` for each document, `annotation.conf`, `visual.conf`, `labels.json`.
+def write_files(results: Iterable[AnnotatedDocument], open_file: OpenFile, losses: Losses, about: About) -> None:
+    """`000001.txt`, `.ann`, `.meta.json` for each document, `annotation.conf`, `visual.conf`, `labels.json`.
 
     Event triggers are events with their roles as arguments, other children relations, classes of a span binary
     attributes, scores notes. What brat has no place for (id, name, metadata, classes of the whole text) is in the
     `.meta.json`, the exact name of every id in `labels.json`.
     """
+
+    def put(name: str, data: bytes) -> None:
+        with open_file(name) as file:
+            file.write(data)
+
     kinds = {kind: Names(prefix) for kind, prefix in KINDS.items()}
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for number, result in enumerate(results, 1):
-            losses.leave_out(result, ("给定的属性词", "指代的候选词和代词", "提示", "出错原因"))
-            graph = to_graph(result, losses)
-            if graph.classes:
-                losses.add(
-                    "整篇文档的类别写在 .meta.json 中，brat 不显示", graph.classes[0].name, count=len(graph.classes)
-                )
-            stem = f"{number:06d}"
-            archive.writestr(f"{stem}.txt", _whole(result.document.text, losses).encode("utf-8"))
-            archive.writestr(f"{stem}.ann", encode("".join(f"{line}\n" for line in _lines(graph, kinds, losses))))
-            archive.writestr(f"{stem}.meta.json", encode(json.dumps(_meta(result, graph), ensure_ascii=False)))
-        archive.writestr("annotation.conf", _annotation_conf(kinds))
-        archive.writestr("visual.conf", encode(_visual_conf(kinds)))
-        exact = {identity: name for names in kinds.values() for name, identity in names.ids.items()}
-        archive.writestr(LABELS, encode(json.dumps(exact, ensure_ascii=False, indent=1)))
+    for number, result in enumerate(results, 1):
+        losses.leave_out(result, ("给定的属性词", "指代的候选词和代词", "提示", "出错原因"))
+        graph = to_graph(result, losses)
+        if graph.classes:
+            losses.add("整篇文档的类别写在 .meta.json 中，brat 不显示", graph.classes[0].name, count=len(graph.classes))
+        stem = f"{number:06d}"
+        put(f"{stem}.txt", _whole(result.document.text, losses).encode("utf-8"))
+        put(f"{stem}.ann", encode("".join(f"{line}\n" for line in _lines(graph, kinds, losses))))
+        put(f"{stem}.meta.json", encode(json.dumps(_meta(result, graph), ensure_ascii=False)))
+    put("annotation.conf", encode(_annotation_conf(kinds)))
+    put("visual.conf", encode(_visual_conf(kinds)))
+    exact = {identity: name for names in kinds.values() for name, identity in names.ids.items()}
+    put(LABELS, encode(json.dumps(exact, ensure_ascii=False, indent=1)))
 
 
+write = zipped(write_files)
 KINDS = {"entities": "e", "events": "v", "relations": "r", "attributes": "c"}
 
 
@@ -100,7 +103,7 @@ def _meta(result: AnnotatedDocument, graph: Graph) -> dict[str, Any]:
 
 def _lines(graph: Graph, kinds: dict[str, Names], losses: Losses) -> list[str]:
     lines = []
-    notes: list[tuple[str, float]] = []
+    notes: list[tuple[str, str]] = []
     attributes = 0
     written = {place for place, one in enumerate(graph.entities) if one.start < one.end}
     for place, one in enumerate(graph.entities):
@@ -109,11 +112,13 @@ def _lines(graph: Graph, kinds: dict[str, Names], losses: Losses) -> list[str]:
             continue
         text = one.text.translate(_SPACES)
         lines.append(f"T{place + 1}\t{_type(one, kinds)} {one.start} {one.end}\t{text}")
-        notes.append((f"T{place + 1}", one.score))
+        notes.append((f"T{place + 1}", f"score={_score(one.score)}"))
         for path in one.classes:
             attributes += 1
             lines.append(f"A{attributes}\t{kinds['attributes'].id(path.name)} T{place + 1}")
-            notes.append((f"A{attributes}", path.scores[-1]))
+            above = "/".join(str(_score(score)) for score in path.scores[:-1])
+            said = f"above={above} " if above else ""
+            notes.append((f"A{attributes}", f"{said}score={_score(path.scores[-1])}"))
     outgoing: dict[int, list[Relation]] = {}
     for edge in graph.relations:
         if {edge.head, edge.tail} <= written:
@@ -135,7 +140,7 @@ def _lines(graph: Graph, kinds: dict[str, Names], losses: Losses) -> list[str]:
             relations += 1
             name = kinds["relations"].id(edge.name)
             lines.append(f"R{relations}\t{name} Arg1:T{edge.head + 1} Arg2:T{edge.tail + 1}")
-    return [*lines, *(f"#{n}\tAnnotatorNotes {one}\tscore={_score(score)}" for n, (one, score) in enumerate(notes, 1))]
+    return [*lines, *(f"#{n}\tAnnotatorNotes {one}\t{said}" for n, (one, said) in enumerate(notes, 1))]
 
 
 def _type(entity: Entity, kinds: dict[str, Names]) -> str:

@@ -33,7 +33,12 @@ def write(results: Iterable[AnnotatedDocument], target: BinaryIO, losses: Losses
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     rows = 0
+    before: object = None
     for result in results:
+        head = (result.document.id, result.document.name, result.task, result.document.text)
+        if head == before:
+            losses.add("与前一个文档的编号、名称、任务和正文都相同，读回时并为一个", result.document.id)
+        before = head
         losses.leave_out(result, ("第二文本", "元数据", "给定的属性词", "指代的候选词和代词", "提示", "出错原因"))
         for row in _rows(result):
             writer.writerow([_guard(cell, losses) for cell in row])

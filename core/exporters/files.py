@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import io
-import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from core.errors import FormatError
 from core.exporters import brat, conll, csv, doccano, html, label_studio, native, rex, spacy, uie
+from core.exporters.packages import OpenFile, WriteFiles, choose, part_of, write_beside, write_folder
 from core.exporters.report import About, Loss, Losses
 from core.types import AnnotatedDocument
 
@@ -39,7 +39,8 @@ class Export:
 class Format:
     """A format to write, and how much of each kind of finding it keeps: "full", "part" or "none".
 
-    overlap: spans that nest or cross; document: id, name, second text and metadata.
+    overlap: spans that nest or cross; document: id, name, second text and metadata. A format of several files has
+    `write_files`, `write` makes one zip of them; `beside` are their suffixes where they may stand side by side.
     """
 
     title_zh: str
@@ -53,6 +54,8 @@ class Format:
     classes: str = FULL
     scores: str = FULL
     document: str = FULL
+    write_files: WriteFiles | None = None
+    beside: Mapping[str, str] = field(default_factory=dict)
 
 
 def _xlsx(results: Results, target: BinaryIO, losses: Losses, about: About) -> None:
@@ -70,11 +73,25 @@ def _parquet(results: Results, target: BinaryIO, losses: Losses, about: About) -
 _LINES = "application/x-ndjson"
 _ZIP = "application/zip"
 _SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_FLAT = {"overlap": NONE, "relations": NONE, "events": NONE, "classes": NONE, "scores": NONE, "document": NONE}
+_FLAT: dict[str, Any] = {
+    "overlap": NONE,
+    "relations": NONE,
+    "events": NONE,
+    "classes": NONE,
+    "scores": NONE,
+    "document": NONE,
+}
 FORMATS: dict[str, Format] = {
     "native": Format("本产品 JSONL（完整）", "own JSON lines", ".jsonl", _LINES, native.write),
     "rex": Format(
-        "RexUniNLU 训练记录", "RexUniNLU records", ".rex.jsonl", _LINES, rex.write, scores=NONE, document=PART
+        "RexUniNLU 训练记录",
+        "RexUniNLU records",
+        ".rex.jsonl",
+        _LINES,
+        rex.write,
+        classes=PART,
+        scores=NONE,
+        document=PART,
     ),
     "rex-output": Format(
         "RexUniNLU 模型回答",
@@ -86,11 +103,29 @@ FORMATS: dict[str, Format] = {
         document=NONE,
     ),
     "doccano": Format("doccano", "doccano", ".doccano.jsonl", _LINES, doccano.write, classes=PART, scores=PART),
-    "label-studio": Format("Label Studio", "Label Studio", ".label-studio.zip", _ZIP, label_studio.write),
+    "label-studio": Format(
+        "Label Studio",
+        "Label Studio",
+        ".label-studio.zip",
+        _ZIP,
+        label_studio.write,
+        write_files=label_studio.write_files,
+        beside=label_studio.BESIDE,
+    ),
     "conll": Format("CoNLL（BIO）", "CoNLL, BIO", ".bio.txt", "text/plain", conll.write_bio, **_FLAT),
     "bioes": Format("CoNLL（BIOES）", "CoNLL, BIOES", ".bioes.txt", "text/plain", conll.write_bioes, **_FLAT),
-    "brat": Format("brat", "brat", ".brat.zip", _ZIP, brat.write, classes=PART),
-    "uie": Format("UIE（PaddleNLP）", "UIE (PaddleNLP)", ".uie.jsonl", _LINES, uie.write, scores=NONE, document=NONE),
+    "brat": Format("brat", "brat", ".brat.zip", _ZIP, brat.write, classes=PART, write_files=brat.write_files),
+    "uie": Format(
+        "UIE（PaddleNLP）",
+        "UIE (PaddleNLP)",
+        ".uie.jsonl",
+        _LINES,
+        uie.write,
+        relations=PART,
+        events=PART,
+        scores=NONE,
+        document=NONE,
+    ),
     "spacy": Format("spaCy JSONL", "spaCy JSON lines", ".spacy.jsonl", _LINES, spacy.write, classes=PART, scores=PART),
     "csv": Format("CSV 表格", "CSV table", ".csv", "text/csv", csv.write, document=PART),
     "xlsx": Format("Excel 工作簿", "Excel workbook", ".xlsx", _SHEET, _xlsx),
@@ -114,29 +149,65 @@ def write_to(results: Results, format: str, *, target: BinaryIO, about: About | 
     `target` stays open and need not seek. Raises FormatError for an unknown format and for no results.
     """
     chosen = find_format(format)
+    losses = Losses()
+    chosen.write(_some(results), target, losses, about or About())
+    return losses.report()
+
+
+def _some(results: Results) -> Results:
+    """The results, of which there must be one before anything is written. Raises FormatError."""
     coming = iter(results)
     first = next(coming, None)
     if first is None:
         raise FormatError("没有可导出的结果。请先运行一次分析。")
-    losses = Losses()
-    chosen.write(chain((first,), coming), target, losses, about or About())
-    return losses.report()
+    return chain((first,), coming)
 
 
 def write_file(results: Results, format: str, *, path: Path, about: About | None = None) -> tuple[Loss, ...]:
     """Write results to a file, which appears under its name only when it is complete.
 
-    Raises FormatError as `write_to` does and when the file cannot be written.
+    A format of several files becomes a zip, files side by side or a folder, by the name (see `packages.choose`).
+    Raises InputError for a name that does not suit the format; FormatError as `write_to` does and when the file
+    cannot be written.
     """
-    # two people may export the same run at once
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
+    chosen = find_format(format)
+    places = _places(path, format)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if chosen.write_files is None or places is None:
+            return _write_one(results, format, path=path, about=about)
+        losses = Losses()
+        some, write_files = _some(results), chosen.write_files
+
+        def write_all(open_file: OpenFile) -> None:
+            write_files(some, open_file, losses, about or About())
+
+        if places:
+            write_beside(write_all, places)
+        else:
+            write_folder(write_all, path)
+    except OSError as error:
+        raise FormatError(f"无法写入 {path}：{error}。请换一个位置或腾出空间后重试。") from error
+    return losses.report()
+
+
+def _places(path: Path, format: str) -> Mapping[str, Path] | None:
+    chosen = find_format(format)
+    return None if chosen.write_files is None else choose(path, format=format, beside=chosen.beside)
+
+
+def written_paths(path: Path, format: str) -> tuple[Path, ...]:
+    """What `write_file` wrote: the file or folder, or the files side by side."""
+    return tuple((_places(path, format) or {}).values()) or (path,)
+
+
+def _write_one(results: Results, format: str, *, path: Path, about: About | None) -> tuple[Loss, ...]:
+    """Write one file. Raises OSError and FormatError."""
+    part = part_of(path)
+    try:
         with part.open("wb") as target:
             losses = write_to(results, format, target=target, about=about)
         part.replace(path)
-    except OSError as error:
-        raise FormatError(f"无法写入 {path}：{error}。请换一个位置或腾出空间后重试。") from error
     finally:
         with suppress(OSError):
             part.unlink()

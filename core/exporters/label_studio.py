@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Iterable, Mapping
-from typing import Any, BinaryIO
+from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from core.exporters.graph import ClassPath, Graph, to_graph
 from core.exporters.jsonl import encode
 from core.exporters.native import SCORE_DIGITS
+from core.exporters.packages import OpenFile, zipped
 from core.exporters.report import About, Losses
 from core.types import AnnotatedDocument
 
 TASKS, CONFIG = "tasks.json", "config.xml"
+# What they are called as files of their own.
+BESIDE = {TASKS: ".json", CONFIG: ".config.xml"}
 Tree = dict[str, Any]
 
 
-def write(results: Iterable[AnnotatedDocument], target: BinaryIO, losses: Losses, about: About) -> None:
-    """A zip with `tasks.json` and the `config.xml` that its labels need.
+def write_files(results: Iterable[AnnotatedDocument], open_file: OpenFile, losses: Losses, about: About) -> None:
+    """`tasks.json`, and the `config.xml` that its labels need.
 
     Findings are predictions: people see them filled in and correct them. Offsets count code points; each region
     carries its text, so that a reader can check them. Classes are taxonomies, those of a span per region.
@@ -28,20 +30,23 @@ def write(results: Iterable[AnnotatedDocument], target: BinaryIO, losses: Losses
     relations: dict[str, None] = {}
     classes: Tree = {}
     span_classes: Tree = {}
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open(TASKS, "w", force_zip64=True) as file:
-            for number, result in enumerate(results, 1):
-                losses.leave_out(result, ("给定的属性词", "指代的候选词和代词", "提示", "出错原因"))
-                graph = to_graph(result, losses)
-                labels |= dict.fromkeys(one.label for one in graph.entities)
-                relations |= dict.fromkeys(one.name for one in graph.relations)
-                _grow(classes, graph.classes)
-                for entity in graph.entities:
-                    _grow(span_classes, entity.classes)
-                task = _task(number, result, graph, about)
-                file.write(encode(("[\n" if number == 1 else ",\n") + json.dumps(task, ensure_ascii=False)))
-            file.write(b"\n]\n")
-        archive.writestr(CONFIG, encode(_config(labels, relations, classes, span_classes)))
+    with open_file(TASKS) as file:
+        for number, result in enumerate(results, 1):
+            losses.leave_out(result, ("给定的属性词", "指代的候选词和代词", "提示", "出错原因"))
+            graph = to_graph(result, losses)
+            labels |= dict.fromkeys(one.label for one in graph.entities)
+            relations |= dict.fromkeys(one.name for one in graph.relations)
+            _grow(classes, graph.classes)
+            for entity in graph.entities:
+                _grow(span_classes, entity.classes)
+            task = _task(number, result, graph, about)
+            file.write(encode(("[\n" if number == 1 else ",\n") + json.dumps(task, ensure_ascii=False)))
+        file.write(b"\n]\n")
+    with open_file(CONFIG) as file:
+        file.write(encode(_config(labels, relations, classes, span_classes)))
+
+
+write = zipped(write_files)
 
 
 def _grow(tree: Tree, paths: Iterable[ClassPath]) -> None:

@@ -32,6 +32,9 @@ def write(results: Iterable[AnnotatedDocument], target: BinaryIO, losses: Losses
         for entity in graph.entities:
             for path in entity.classes:
                 losses.add("跨度的类别没有写入", f"{entity.text}：{path.name}")
+        above = sum(len(one.path) - 1 for one in graph.classes)
+        if above:
+            losses.add("上级类别的得分没有写入，只写入最末一级的", count=above)
         meta = {"id": document.id, "name": document.name, "task": result.task, "text_pair": document.text_pair}
         line: dict[str, Any] = {
             "text": document.text,

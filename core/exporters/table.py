@@ -12,13 +12,13 @@ _HEADINGS = {"overlap": "nested, overlapping", "document": "id, name, metadata"}
 
 # Formats that one reader tells apart by itself.
 READ_AS = {"bioes": "conll", "jsonl": "native"}
-# Formats whose texts are read, but no annotations; a CSV of another program is read so, too.
-TEXTS_ONLY = ("csv", "xlsx")
+# Formats of tables: of those of another program the texts are read.
+TABLES = ("csv", "xlsx")
 
 
 def readable() -> tuple[str, ...]:
     """The formats whose annotations can be read, those that are only read included."""
-    return (*ANNOTATED_FORMATS, "bioes", "csv", "parquet")
+    return (*ANNOTATED_FORMATS, "bioes", "csv", "xlsx", "parquet")
 
 
 def format_table() -> str:
@@ -28,7 +28,7 @@ def format_table() -> str:
     known = readable()
     for name, one in FORMATS.items():
         kept = [SIGNS[getattr(one, part)] for part in KEPT]
-        reads = "✓" if name in known else "texts only" if name in TEXTS_ONLY else "–"
+        reads = "✓" if name in known else "–"
         rows.append([f"`{name}`", one.title_en, reads, "✓", *kept])
     rows += [[f"`{name}`", name, "✓", "–", *["–"] * len(KEPT)] for name in known if name not in FORMATS]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -40,6 +40,6 @@ def short_table() -> str:
     rows = [["format", "name", "reads", "writes", "not kept whole"], ["---"] * 5]
     for name, one in FORMATS.items():
         lost = [_HEADINGS.get(part, part) for part in KEPT if getattr(one, part) != FULL]
-        reads = "✓" if name in known else "texts only" if name in TEXTS_ONLY else "–"
+        reads = "✓" if name in known else "–"
         rows.append([f"`{name}`", one.title_en, reads, "✓", "; ".join(lost) or "–"])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

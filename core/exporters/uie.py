@@ -23,6 +23,7 @@ def write(results: Iterable[AnnotatedDocument], target: BinaryIO, losses: Losses
     An option's offsets are negative: they count back from the end of the prompt, one more than its characters. A
     type of the run's schema that was not found is asked with an empty answer.
     """
+    before: str | None = None
     for result in results:
         losses.leave_out(result, _LEFT_OUT)
         losses.scores(count(result))
@@ -34,6 +35,9 @@ def write(results: Iterable[AnnotatedDocument], target: BinaryIO, losses: Losses
         prompts = _prompts(result, losses, about)
         if not prompts:
             losses.add("没有结果、也不知道问过什么的文档没有写入", result.document.id)
+        if content == before:
+            losses.add("与前一个文档的正文相同，读回时并为一个", result.document.id)
+        before = content if prompts else before
         for prompt, answers in prompts.items():
             write_line(target, {"content": content, "result_list": answers, "prompt": prompt})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO
@@ -24,7 +25,7 @@ SHEETS: dict[str, tuple[str, ...]] = {
     "关系": ("序号", "文档编号", "关系", *(f"主语{one}" for one in SPAN), *(f"宾语{one}" for one in SPAN), "得分"),
     "事件": ("序号", "文档编号", "事件编号", "事件类型", "触发词", "触发词开始", "触发词结束", "角色", "论元", "开始",
            "结束", "得分"),
-    "分类": ("序号", "文档编号", "对象", "类别", "得分"),
+    "分类": ("序号", "文档编号", "对象", "类别", "得分", "上级编号", "各级编号", "各级得分"),
     "长文本": ("序号", "工作表", "行", "列", "段", "内容"),
 }  # fmt: skip
 
@@ -37,16 +38,17 @@ class _Sheet:
         self._parts = 0
         self._row = rows
 
-    def append(self, cells: Sequence[Cell]) -> int:
-        """Write a row of finished cells; returns its number as Excel shows it."""
+    def append(self, cells: Sequence[Cell]) -> tuple[str, int]:
+        """Write a row of finished cells; returns its worksheet and its number as Excel shows it."""
         if self._row >= self._limit:
             self._open()
         self._cells(cells)
-        return self._row
+        return self._title, self._row
 
     def _open(self) -> None:
         self._parts += 1
-        self._sheet = self._book.add_worksheet(self.name if self._parts == 1 else f"{self.name}-{self._parts}")
+        self._title = self.name if self._parts == 1 else f"{self.name}-{self._parts}"
+        self._sheet = self._book.add_worksheet(self._title)
         self._sheet.freeze_panes(1, 0)
         self._row = 0
         self._cells(SHEETS[self.name])
@@ -83,14 +85,14 @@ def write(
         def add(name: str, number: int, *cells: Cell) -> None:
             row = [_clean(cell, losses) for cell in (number, *cells)]
             shown = [_fit(cell) for cell in row]
-            place = sheets[name].append(shown)
+            worksheet, place = sheets[name].append(shown)
             if shown == row:
                 return
             for title, whole, part in zip(SHEETS[name], row, shown, strict=True):
                 if isinstance(whole, str) and isinstance(part, str) and len(part) < len(whole):
                     losses.add(f"超过 {EXCEL_CELL_CHARACTERS} 字符的单元格在工作表“长文本”中续写", whole)
                     for piece, text in enumerate(_pieces(whole[len(part) :]), 2):
-                        sheets["长文本"].append((number, name, place, title, piece, text))
+                        sheets["长文本"].append((number, worksheet, place, title, piece, text))
 
         for number, result in enumerate(results, 1):
             losses.leave_out(result, ("给定的属性词", "指代的候选词和代词"))
@@ -102,15 +104,16 @@ def write(
 
 def _document(result: AnnotatedDocument, number: int, add: Callable[..., None]) -> None:
     document = result.document
-    metadata = "\n".join(f"{key}：{value}" for key, value in document.metadata.items())
+    metadata = json.dumps(dict(document.metadata), ensure_ascii=False) if document.metadata else None
     notes = "\n".join(result.notes)
     facts = (document.id, document.name, result.task, len(document.text), result.windows)
     add("文档", number, *facts, document.text, document.text_pair, metadata, notes, result.error)
     numbers: dict[int, int] = {}
     for place, (one, parent, level) in enumerate(levels(result.annotations), 1):
-        if one.start is not None or one.text:
-            numbers[id(one)] = place
-            above = numbers.get(id(parent)) if parent else None
+        # one object may stand at several places: a parent's number is that of the place passed last
+        numbers[id(one)] = place
+        if not _is_class(one):
+            above = numbers[id(parent)] if parent else None
             add("实体", number, document.id, place, above, level, *_span(one), _score(one))
         if parent is not None and one.start is not None and not _is_event(parent, result.task, level - 1):
             add("关系", number, document.id, one.type, *_span(parent), *_span(one), _score(one))
@@ -121,18 +124,32 @@ def _document(result: AnnotatedDocument, number: int, add: Callable[..., None]) 
             add("事件", number, *head, role.type, role.text, role.start, role.end, _score(role))
         if not event.children:
             add("事件", number, *head, None, None, None, None, _score(event))
-    for one, parent, _ in levels(result.annotations):
-        top = parent is None or parent.text or parent.start is not None
-        if top and all(below.start is None and not below.text for below in walk((one,))):
-            for path in class_paths(one):
-                add(
-                    "分类",
-                    number,
-                    document.id,
-                    parent.text if parent else None,
-                    path.name,
-                    round(path.scores[-1], SCORE_DIGITS),
-                )
+    for place, (one, parent, _) in enumerate(levels(result.annotations), 1):
+        numbers[id(one)] = place
+        if _is_class(one) and (parent is None or not _is_class(parent)):
+            above = numbers[id(parent)] if parent else None
+            for path, places in zip(class_paths(one), _class_places(one, place), strict=True):
+                scores = [round(score, SCORE_DIGITS) for score in path.scores]
+                joined = ("/".join(map(str, places)), "/".join(map(str, scores)))
+                owner = parent.text if parent else None
+                add("分类", number, document.id, owner, path.name, scores[-1], above, *joined)
+
+
+def _is_class(annotation: Annotation) -> bool:
+    """Whether neither the annotation nor anything below it has words."""
+    return all(one.start is None and not one.text for one in walk((annotation,)))
+
+
+def _class_places(annotation: Annotation, place: int) -> list[tuple[int, ...]]:
+    """For each of `class_paths` the numbers of its classes, counted on from `place` as `levels` counts."""
+    if not annotation.children:
+        return [(place,)]
+    paths = []
+    following = place + 1
+    for child in annotation.children:
+        paths += [(place, *below) for below in _class_places(child, following)]
+        following += sum(1 for _ in walk((child,)))
+    return paths
 
 
 def _is_event(annotation: Annotation, task: str, level: int) -> bool:

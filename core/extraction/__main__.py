@@ -15,7 +15,7 @@ from core.errors import FormatError
 
 MEMORY_BYTES = 2 * 2**30
 CPU_S = 240
-KINDS = ("docx", "pdf", "workbook")
+KINDS = ("docx", "pdf", "workbook", "cells")
 
 
 def limit() -> None:

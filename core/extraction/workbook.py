@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from core.errors import FormatError
 EXPANDED_BYTES = 1024 * 2**20
 
 
-def extract(path: Path) -> Iterator[list[Any]]:
+def extract(path: Path, *, text: Callable[[Any], str] | None = None) -> Iterator[list[Any]]:
     """["row", sheet, row number, [cells]] for each row that holds something; sheets without any are noted.
+
+    `text` makes the words of a cell; None: as a person reads it.
 
     Raises FormatError for a file that is damaged, protected, too large, or no workbook.
     """
@@ -36,10 +38,10 @@ def extract(path: Path) -> Iterator[list[Any]]:
     except (CalamineError, OSError, ValueError) as error:
         raise FormatError(f"不是完好的 Excel 工作簿（{error}）。请用 Excel 打开，另存为 xlsx 后重新导入。") from error
     for name in names:
-        yield from _sheet(workbook, name)
+        yield from _sheet(workbook, name, text or _text)
 
 
-def _sheet(workbook: Any, name: str) -> Iterator[list[Any]]:
+def _sheet(workbook: Any, name: str, text: Callable[[Any], str]) -> Iterator[list[Any]]:
     try:
         sheet = workbook.get_sheet_by_name(name)
         first = sheet.start[0] + 1 if sheet.start else 1
@@ -49,7 +51,7 @@ def _sheet(workbook: Any, name: str) -> Iterator[list[Any]]:
         return
     empty = True
     for number, row in enumerate(rows, start=first):
-        cells = [_text(value) for value in row]
+        cells = [text(value) for value in row]
         if any(cell.strip() for cell in cells):
             empty = False
             yield ["row", name, number, cells]

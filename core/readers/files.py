@@ -49,14 +49,18 @@ _ADVICE = {
 }
 
 
-def read_documents(source: Source, options: ReadOptions, *, account: Account) -> Iterator[Item]:
-    """The documents of one file, one by one, by its extension; what there is to say goes into `account`.
+def read_documents(
+    source: Source, options: ReadOptions, *, account: Account, kind: str | None = None
+) -> Iterator[Item]:
+    """The documents of one file, one by one; what there is to say goes into `account`.
+
+    `kind` is the extension whose reader is to be used, whatever the name says; None: the file's own.
 
     Raises FormatError, in words for the user and with the file's name, when nothing can be read; also, while
     documents are being taken, where a damaged file ends.
     """
     name = source.name
-    reader = _READERS.get(source.extension)
+    reader = _READERS.get(source.extension if kind is None else kind)
     if reader is None:
         supported = "、".join((*EXTENSIONS, *ARCHIVES))
         advice = _ADVICE.get(source.extension, f"请转换为以下格式之一后重新导入：{supported}。")

@@ -42,28 +42,30 @@ def read_pdf(source: Source, options: ReadOptions, *, account: Account) -> Itera
     """The whole text with the offsets at which its pages begin, or one document a page, paragraph or line."""
     head = source.head(PDF_WITHIN)
     if PDF not in head:
-        raise FormatError(_mismatch(head, "PDF", "pdf"))
-    blank: list[int] = []
-    pages = _with_text(_texts(source, "pdf", account), blank)
+        raise FormatError(_mismatch(source, "PDF"))
+    seen: dict[int, bool] = {}
+    pages = _with_text(_texts(source, "pdf", account), seen)
     if options.split in ("page", "line", "paragraph"):
         account.notes.append({"page": "每页", "line": "每行", "paragraph": "每个段落"}[options.split] + "作为一个文档")
         yield from _parts(source, options.split, pages)
     else:
         account.notes.append(_FILE)
         yield from _whole(source, list(pages))
+    blank = [number for number, filled in seen.items() if not filled]
     if blank:
         listed = "、".join(map(str, blank[:LISTED])) + (" 等" if len(blank) > LISTED else "")
+        share = f"全文 {max(seen)} 页中的 {len(blank)} 页"
         account.problems.append(
-            f"第 {listed} 页没有文字（共 {len(blank)} 页，可能是扫描图片），没有导入；需要先做文字识别（OCR）。"
+            f"第 {listed} 页没有文字（{share}，可能是扫描图片），没有导入；需要先做文字识别（OCR）。"
         )
 
 
-def _with_text(pages: Iterator[tuple[int, str]], blank: list[int]) -> Iterator[tuple[int, str]]:
+def _with_text(pages: Iterator[tuple[int, str]], seen: dict[int, bool]) -> Iterator[tuple[int, str]]:
+    """The pages that have text; `seen` notes for every page whether it has."""
     for number, text in pages:
-        if text.strip():
+        seen[number] = bool(text.strip())
+        if seen[number]:
             yield number, text
-        else:
-            blank.append(number)
 
 
 def _parts(source: Source, split: str, pages: Iterator[tuple[int, str]]) -> Iterator[Item]:
@@ -101,7 +103,7 @@ def read_workbook(source: Source, options: ReadOptions, *, account: Account) -> 
     if head == OLE:
         _refuse_encrypted(source)
     elif not is_zip(head):
-        raise FormatError(_mismatch(source.head(PDF_WITHIN), "Excel 工作簿", "xlsx"))
+        raise FormatError(_mismatch(source, "Excel 工作簿"))
     if options.split not in ("auto", "row", "line"):
         account.notes.append("表格总是每行一个文档")
     messages = _noting(extract(source, "workbook"), account)
@@ -152,7 +154,7 @@ def _expect_zip(source: Source, what: str, extension: str) -> None:
         _refuse_encrypted(source)
         raise FormatError(f"这是旧版 Office 文件，不是 {extension}。请用 Word 打开，另存为 {extension} 后重新导入。")
     if not is_zip(head):
-        raise FormatError(_mismatch(head, what, extension))
+        raise FormatError(_mismatch(source, what))
 
 
 def _refuse_encrypted(source: Source) -> None:
@@ -163,6 +165,9 @@ def _refuse_encrypted(source: Source) -> None:
         before = chunk[-len(_ENCRYPTED) :]
 
 
-def _mismatch(head: bytes, what: str, extension: str) -> str:
-    kind = kind_of(head) or "别的内容"
-    return f"扩展名是 {extension}，内容却不是{what}（像是{kind}）。请改正扩展名，或用原程序另存一份后重新导入。"
+def _mismatch(source: Source, what: str) -> str:
+    kind = kind_of(source.head(PDF_WITHIN)) or "别的内容"
+    return (
+        f"扩展名是 {source.extension or '空的'}，内容却不是{what}（像是{kind}）。"
+        "请改正扩展名或格式，或用原程序另存一份后重新导入。"
+    )

@@ -8,12 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from core.errors import FormatError
 from core.exporters import find_format, write_file
 from core.exporters.csv_back import read_own_table
+from core.exporters.report import About, Losses
 from core.exporters.table import READ_AS
+from core.exporters.xlsx import write as write_workbook
+from core.exporters.xlsx_back import is_own_workbook, read_own_workbook
 from core.readers.annotated import read_annotated
 from core.readers.parquet import read_parquet
 from core.types import AnnotatedDocument, Annotation, Document, Link, Span
@@ -167,6 +171,40 @@ def test_every_tree_comes_back_from_our_own_table(before: list[AnnotatedDocument
     for written, read in zip(numbered, found, strict=True):
         assert read.annotations == written.annotations
         assert (read.document.id, read.document.text) == (written.document.id, written.document.text)
+
+
+@settings(MANY, max_examples=10)
+@given(before=LISTS)
+def test_every_tree_and_document_comes_back_from_our_own_workbook(before: list[AnnotatedDocument]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.xlsx"
+        # what XML has no spelling for is replaced and told
+        assume(not any("XML" in loss.what for loss in write_file(before, "xlsx", path=path)))
+        assert is_own_workbook(path)
+        assert list(read_own_workbook(path)) == before
+
+
+def test_long_texts_and_full_sheets_come_back_from_our_own_workbook(tmp_path: Path) -> None:
+    text = "=张\r\n_x000D_" + "😀长" * 40_000
+    deep = Annotation("甲", 0, 1, "=", 0.5, (Annotation("类", None, None, "", 0.3),))
+    above = Annotation("无", None, None, "", 0.5, (Annotation("属性词", None, None, "屏幕", 0.4, (deep,)), deep))
+    before = [
+        AnnotatedDocument(Document(f"{number}{text}", id=str(number)), "absa", (above,), notes=("提示", "二"))
+        for number in range(5)
+    ]
+    before = [replace(one, annotations=(above, replace(deep, text=str(n)))) for n, one in enumerate(before)]
+    losses = Losses()
+    with (tmp_path / "a.xlsx").open("wb") as target:
+        write_workbook(before, target, losses, About(), rows=4)
+    with pytest.raises(FormatError, match="不是"):
+        list(read_own_workbook(tmp_path / "a.xlsx"))  # a place whose words are others
+    right = [
+        replace(one, annotations=(Annotation("字", 0, 1, str(n), 0.5), Annotation("甲", 1, 2, "=", 0.25)))
+        for n, one in enumerate(before)
+    ]
+    with (tmp_path / "b.xlsx").open("wb") as target:
+        write_workbook(right, target, losses, About(), rows=4)
+    assert list(read_own_workbook(tmp_path / "b.xlsx")) == right
 
 
 def test_parquet_keeps_what_no_other_format_holds() -> None:

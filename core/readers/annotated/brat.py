@@ -21,7 +21,7 @@ _TEXT_BOUND = re.compile(r"(T\S+)\t(\S+) (\d+ \d+(?:;\d+ \d+)*)(?:\t(.*))?")
 _RELATION = re.compile(r"(R\S+)\t(\S+)\s+\S+?:(\S+)\s+\S+?:(\S+)\s*")
 _EVENT = re.compile(r"(E\S+)\t(\S+?):(\S+)((?:\s+\S+?:\S+)*)\s*")
 _ATTRIBUTE = re.compile(r"([AM]\S+)\t(\S+)\s+(\S+)(?:\s+(.*?))?\s*")
-_SCORE = re.compile(r"#\S*\tAnnotatorNotes (\S+)\t.*?score=([0-9.eE+-]+)\s*")
+_SCORE = re.compile(r"#\S*\tAnnotatorNotes (\S+)\t.*?(?:above=([0-9.eE+/-]+) )?score=([0-9.eE+-]+)\s*")
 _VISUAL = re.compile(r"(?m)^([\w-]+)\s*\|\s*([^|\n]+)")
 
 Names = Mapping[str, str]
@@ -37,6 +37,7 @@ class _Lines:
     relations: list[tuple[str, str, str]] = field(default_factory=list)
     attributes: list[tuple[str, str, str, str]] = field(default_factory=list)
     scores: dict[str, float] = field(default_factory=dict)
+    above: dict[str, list[float]] = field(default_factory=dict)
 
 
 def read(files: Mapping[str, bytes], *, encoding: str | None, ledger: Ledger) -> Iterator[AnnotatedDocument]:
@@ -134,7 +135,9 @@ def _document(
             ledger.problem(place, f"属性 {identity} 所属的 {target} 不存在，已丢弃。")
             continue
         path = (*split_path(name), *((names.get(value, value),) if value else ()))
-        marks[owner].classes.append(class_path(path, lines.scores.get(identity, 1.0)))
+        score = lines.scores.get(identity, 1.0)
+        scores = [*lines.above.get(identity, ()), score]
+        marks[owner].classes.append(class_path(path, scores if len(scores) == len(path) else score))
     kept = known_edges(edges, marks, ledger=ledger, place=place)
     classes = [_class(one) for one in meta.get("classes") or ()]
     return finish(
@@ -189,7 +192,9 @@ def _parse(annotations: str, names: Names, *, place: str, ledger: Ledger) -> _Li
             lines.attributes.append((match[1], names.get(match[2], match[2]), match[3], match[4] or ""))
         elif kind == "#":
             if match := _SCORE.fullmatch(line):
-                lines.scores[match[1]] = _number(match[2])
+                lines.scores[match[1]] = _number(match[3])
+                if match[2]:
+                    lines.above[match[1]] = [_number(score) for score in match[2].split("/")]
             else:
                 ledger.notes["批注没有读取"] += 1
         elif kind in "*N":

@@ -23,7 +23,7 @@ from core.types import AnnotatedDocument
 
 _OWN = {
     "id", "text", "data", "name", "task", "windows", "text_pair", "entities", "relations", "label", "labels", "cats",
-    "classes", "Comments", "comments",
+    "cat_scores", "classes", "Comments", "comments",
 }  # fmt: skip
 _FREED = "meta_"
 
@@ -40,7 +40,10 @@ def parse(value: Any, *, place: str, default_id: str, ledger: Ledger) -> Iterato
     metadata |= {name: value[name] for name in ("Comments", "comments") if value.get(name)}
     document = make_document({**value, "text": text}, metadata, default_id=default_id)
     marks: list[tuple[Hashable, str, Claim, float]] = []
-    classes = [class_path(_path(one)) for one in _cats(value.get("cats"))]
+    cats = _cats(value.get("cats"))
+    scores = items(value.get("cat_scores"), "cat_scores")
+    scores = scores if len(scores) == len(cats) else [None] * len(cats)
+    classes = [class_path(_path(one), _scores(score)) for one, score in zip(cats, scores, strict=True)]
     for number, one in enumerate(items(value.get("entities"), "entities")):
         marks.append(_entity(one, number))
     labels = value["label"] if "label" in value else value.get("labels")
@@ -101,7 +104,11 @@ def _path(one: Any) -> list[str]:
     return [text_of(name, "类别") for name in one] if isinstance(one, list) else [text_of(one, "类别")]
 
 
+def _scores(given: Any) -> float | list[float]:
+    return [score_of(score) for score in given] if isinstance(given, list) and given else score_of(given)
+
+
 def _class(one: Any) -> tuple[Hashable, ClassPath]:
     if not isinstance(one, list) or len(one) < 2:
         raise InputError("classes 的每一项应为 [实体 id, 类别, 得分]")
-    return _key(one[0]), class_path(_path(one[1]), score_of(one[2] if len(one) > 2 else None))
+    return _key(one[0]), class_path(_path(one[1]), _scores(one[2] if len(one) > 2 else None))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from core.readers.annotated.ledger import ImportReport, Ledger
 from core.readers.archive import member_names
 from core.readers.files import LIMIT_BYTES
 from core.readers.jsonl import Bad, json_values
+from core.readers.kinds import is_zip
 from core.readers.source import Source, from_bytes, from_path
 from core.types import AnnotatedDocument
 
@@ -37,7 +38,9 @@ ANNOTATED_FORMATS = {
     "native": AnnotatedFormat("本程序的结果", "jsonl", "全部"),
     "rex": AnnotatedFormat("RexUniNLU", "jsonl（text、info_list、schema）", "实体、关系、事件、类别"),
     "doccano": AnnotatedFormat("doccano", "jsonl", "实体、关系、类别、元数据"),
-    "label-studio": AnnotatedFormat("Label Studio", "json，或含 tasks.json 的 zip", "实体、关系、类别、得分、元数据"),
+    "label-studio": AnnotatedFormat(
+        "Label Studio", "json、jsonl，或含 tasks.json 的 zip 或文件夹", "实体、关系、类别、得分、元数据"
+    ),
     "conll": AnnotatedFormat("CoNLL", "txt、bio、conll（BIO、BIOES、BMES、BILOU）", "不重叠的实体"),
     "bioes": AnnotatedFormat("BIOES", "同 conll", "不重叠的实体"),
     "brat": AnnotatedFormat("brat", "zip、文件夹，或成对的 txt 和 ann", "实体、关系、事件、属性"),
@@ -83,9 +86,7 @@ def _documents(path: Path, format: str, *, encoding: str | None, ledger: Ledger)
     if format == "brat":
         yield from brat.read(_brat_files(path), encoding=encoding, ledger=ledger)
         return
-    source = from_path(path)
-    if source.extension == "zip":
-        source = _inner(path)
+    source = _source(path, format)
     if source.size_bytes > LIMIT_BYTES:
         raise FormatError(f"有 {source.size_bytes // 2**20} MB，超过上限 {LIMIT_BYTES // 2**20} MB。请拆分后分别导入。")
     if not source.size_bytes:
@@ -113,14 +114,26 @@ def _documents(path: Path, format: str, *, encoding: str | None, ledger: Ledger)
             ledger.problem(place, "嵌套过深，已跳过。")
 
 
-def _inner(path: Path) -> Source:
-    """The one JSON file in an archive, `tasks.json` where there are several."""
-    files = _unzip(path)
-    found = [name for name in files if name.lower().endswith((".json", ".jsonl", ".txt", ".bio", ".conll"))]
+def _source(path: Path, format: str) -> Source:
+    """The file to read, whatever its name says: itself, or the one in an archive or in a folder."""
+    if path.is_dir():
+        found = _annotation_file([one.name for one in sorted(path.iterdir()) if one.is_file()], f"文件夹“{path.name}”")
+        return _source(path / found, format)
+    source = from_path(path)
+    if is_zip(source.head(8)):
+        files = _unzip(path)
+        name = _annotation_file(list(files), "压缩包")
+        return from_bytes(name, files[name])
+    return source
+
+
+def _annotation_file(names: Sequence[str], place: str) -> str:
+    """The one annotated file among names, `tasks.json` where there are several."""
+    found = [name for name in names if name.lower().endswith((".json", ".jsonl", ".txt", ".bio", ".conll"))]
     found = [name for name in found if name.rpartition("/")[2] == "tasks.json"] or found
     if len(found) != 1:
-        raise FormatError(f"压缩包里应有一个标注文件，现有 {len(found)} 个。请解压后分别导入。")
-    return from_bytes(found[0], files[found[0]])
+        raise FormatError(f"{place}里应有一个标注文件，现有 {len(found)} 个。请逐个导入。")
+    return found[0]
 
 
 def _brat_files(path: Path) -> dict[str, bytes]:
@@ -130,7 +143,7 @@ def _brat_files(path: Path) -> dict[str, bytes]:
             for one in sorted(path.rglob("*"))
             if one.is_file() and not one.is_symlink() and one.stat().st_size <= LIMIT_BYTES
         }
-    if path.suffix.lower() == ".zip":
+    if is_zip(from_path(path).head(8)):
         return _unzip(path)
     pair = [path.with_suffix(suffix) for suffix in (".txt", ".ann", ".meta.json")]
     beside = [path.parent / name for name in ("visual.conf", "labels.json")]

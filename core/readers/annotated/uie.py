@@ -9,7 +9,7 @@ from typing import Any
 from core.errors import InputError
 from core.readers.annotated.align import Claim
 from core.readers.annotated.build import finish, items, make_document, place_marks, score_of, text_of, whole
-from core.readers.annotated.graph import Edge, Mark, class_path, split_path
+from core.readers.annotated.graph import ClassPath, Edge, Mark, class_path, split_path
 from core.readers.annotated.ledger import Ledger
 from core.types import AnnotatedDocument
 
@@ -38,7 +38,7 @@ def parse(lines: list[Line], *, default_id: str, ledger: Ledger) -> Iterator[Ann
     document = make_document({"text": lines[0][2]["content"]}, {}, default_id=default_id)
     marks: dict[Hashable, Mark] = {}
     edges: list[Edge] = []
-    top = []
+    chosen: list[tuple[str, list[ClassPath]]] = []
     later: list[tuple[str, list[Any]]] = []
     for _, _, line in lines:
         prompt = text_of(line.get("prompt"), "prompt")
@@ -48,11 +48,7 @@ def parse(lines: list[Line], *, default_id: str, ledger: Ledger) -> Iterator[Ann
         options = _OPTIONS.fullmatch(prompt)
         if options and (not answers or any(_negative(answer) for answer in answers)):
             paths = [class_path(split_path(_said(answer)), score_of(answer.get("probability"))) for answer in answers]
-            owner = _owner(options[1], marks)
-            if owner is None:
-                top += paths
-            else:
-                marks[owner[0]].classes += paths
+            chosen.append((options[1], paths))
         elif "的" in prompt:
             later.append((prompt, answers))
         else:
@@ -72,6 +68,13 @@ def parse(lines: list[Line], *, default_id: str, ledger: Ledger) -> Iterator[Ann
     for prompt, answers in later:
         # a type with 的 in its name
         _add(marks, prompt, answers, document.text, ledger=ledger, place=place)
+    top = []
+    for title, paths in chosen:
+        owner = _owner(title, marks)
+        if owner is None:
+            top += paths
+        else:
+            marks[owner[0]].classes += paths
     yield finish(document, marks, edges, classes=top)
 
 
