@@ -212,6 +212,34 @@ def test_attention_without_masks_is_defined_too(backend: str) -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"position_buckets": 40},  # most tiles lie beyond the table
+        {"position_buckets": 16, "max_relative_positions": 160},
+        {"position_buckets": 24, "pos_att_type": ("c2p",)},
+        {"position_buckets": 24, "pos_att_type": ("p2c",), "share_att_key": False},
+    ],
+    ids=str,
+)
+def test_loads_ahead_and_tiles_beyond_the_table_change_no_answer(
+    tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch, change: dict[str, object]
+) -> None:
+    from core.model.backends import band
+
+    monkeypatch.setattr(band, "SETTING", band.SETTING._replace(ahead=not band.SETTING.ahead))
+    model, prompts = _network(replace(NETWORK, **change)), _prompts(tiny, 23, 3, 200)  # type: ignore[arg-type]
+    rows = _rows(prompts)
+    _assert_equal(_logits(model, "triton", rows), _logits(model, "eager", rows), rows["keep"])
+    joined, places = _in_one_row(prompts, gap=70)  # whole tiles of padding
+    together = _logits(model, "triton", joined)
+    for prompt, place in zip(prompts, places, strict=True):
+        alone = _rows([prompt])
+        _assert_equal(together[:, place, place], _logits(model, "eager", alone), alone["keep"])
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")
 def test_half_precision_leaves_sums_and_softmax_of_the_kernel_in_float32(tiny: Checkpoint) -> None:
     model, rows = _network(), _rows(_prompts(tiny, 51, 2, 60))
     facts = {"type_ids": rows["type_ids"], "keep": rows["keep"], "max_distance": int(rows["position_ids"].max())}
