@@ -83,8 +83,9 @@ def graphs(bench: Bench) -> Mapping[str, Any]:
 
 
 def _on_card(bench: Bench) -> Checkpoint:
-    if bench.kind != "cuda" or triton_fault():
-        raise DeviceError(f"只能在能编译 Triton 内核的显卡上测：{triton_fault()}")
+    fault = triton_fault(bench.device) if bench.kind == "cuda" else "没有显卡"
+    if fault:
+        raise DeviceError(f"只能在能编译 Triton 内核的显卡上测：{fault}")
     return load_checkpoint(str(bench.base), device=bench.device_name, dtype=half(bench))
 
 

@@ -27,13 +27,13 @@ def _fits(x: Tensor, residual: Tensor, norm: nn.LayerNorm) -> bool:
         and x.dtype == residual.dtype == norm.weight.dtype
         and x.is_contiguous()
         and residual.is_contiguous()
-        and not triton_fault()
+        and not triton_fault(x.device)
     )
 
 
 @cache
-def triton_fault() -> str:
-    """Why kernels written in Triton cannot run on the card of this process; empty where they can.
+def triton_fault(device: torch.device) -> str:
+    """Why kernels written in Triton cannot run on a card; empty where they can.
 
     Asked once: the smaller of the kernels is compiled and run, which takes a C compiler, a driver that Triton knows
     and about a second. Whatever is wrong with one is wrong with all.
@@ -43,8 +43,8 @@ def triton_fault() -> str:
     try:
         from core.model.fused_norm import add_norm as fused
 
-        with torch.inference_mode():
-            x = torch.ones(1, 16, dtype=torch.float16, device="cuda")
+        with torch.inference_mode(), torch.cuda.device(device):
+            x = torch.ones(1, 16, dtype=torch.float16, device=device)
             fused(x, x, x[0], x[0], 1e-7)
             torch.cuda.synchronize()
     except Exception as error:  # of the compiler, of the driver, of a missing header: all mean the same here

@@ -60,20 +60,20 @@ def test_off_a_card_sum_and_norm_are_torch_s_own_and_learn() -> None:
 
 @pytest.mark.gpu
 def test_a_card_can_compile_the_kernels() -> None:
-    assert fused.triton_fault() == ""
+    assert fused.triton_fault(CARD) == ""
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a card is there")
 def test_without_a_card_triton_is_named_as_what_is_missing_and_nothing_fails() -> None:
     fused.triton_fault.cache_clear()
-    assert fused.triton_fault()
+    assert fused.triton_fault(CARD)
 
 
 @pytest.mark.parametrize("fault", ["", "RuntimeError: Failed to find C compiler"])
 def test_half_precision_on_a_card_takes_the_kernel_or_where_it_cannot_be_compiled_sdpa(
     monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    monkeypatch.setattr(backends, "triton_fault", lambda: fault)
+    monkeypatch.setattr(backends, "triton_fault", lambda device: fault)
     expected = "sdpa" if fault else "triton"
     for dtype in (torch.float16, torch.bfloat16):
         assert choose_backend(CARD, dtype, 128) == choose_backend(CARD, dtype, 5000) == expected
@@ -86,7 +86,7 @@ def test_half_precision_on_a_card_takes_the_kernel_or_where_it_cannot_be_compile
 def test_a_backend_of_the_settings_that_cannot_work_is_refused_when_the_network_is_loaded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(backends, "triton_fault", lambda: "没有安装 triton")
+    monkeypatch.setattr(backends, "triton_fault", lambda device: "没有安装 triton")
     with pytest.raises(DeviceError, match="REX_ATTENTION=triton.*没有安装 triton"):
         check_attention("triton", CARD, torch.float16)
     with pytest.raises(DeviceError, match="REX_ATTENTION=triton.*没有显卡"):

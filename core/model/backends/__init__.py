@@ -46,7 +46,7 @@ def choose_backend(device: torch.device, dtype: torch.dtype, length: int) -> str
     half = " half" if device.type == "cuda" and dtype.itemsize == 2 else ""
     for limit, name in CHOICE.get(device.type + half, ()):
         if length <= limit:
-            return name if name != "triton" or not triton_fault() else "sdpa"
+            return name if name != "triton" or not triton_fault(device) else "sdpa"
     return "eager"
 
 
@@ -58,10 +58,8 @@ def check_attention(name: str, device: torch.device, dtype: torch.dtype) -> str:
     if name != "auto" and name not in BACKENDS:
         raise DeviceError(f"REX_ATTENTION={name} 无效：可选 auto、{'、'.join(BACKENDS)}")
     half = device.type == "cuda" and dtype.itemsize == 2
-    fault = ""
-    if device.type == "cuda" and (name == "triton" or (half and name == "auto")):
-        with torch.cuda.device(device):
-            fault = triton_fault()
+    asked = device.type == "cuda" and (name == "triton" or (half and name == "auto"))
+    fault = triton_fault(device) if asked else ""
     if name == "triton" and (fault or device.type != "cuda"):
         raise DeviceError(f"REX_ATTENTION=triton 在这里不能用（{fault or '没有显卡'}）：请改用 auto 或 sdpa")
     return f"Triton 内核不可用，注意力改用 sdpa，约慢 1.7 至 2.9 倍：{fault}" if fault else ""
