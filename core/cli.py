@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from core import cli_storage
 from core.cli_data import COMMANDS
-from core.cli_input import load_schema, mark, read_lines, to_items
+from core.cli_input import load_schema, mark, read_input, to_items
 from core.cli_job import add_to as add_jobs_to
 from core.cli_schema import add_to as add_schemas_to
 from core.config import ROOT, Settings
@@ -48,6 +48,7 @@ class Form(StrEnum):
     rex = "rex"
 
 
+INPUT = "输入文件：.jsonl 每行一个对象，.txt 每行一个文档；csv、tsv、xlsx、docx、pdf、zip 等与导入时一样读取"
 ModelOption = Annotated[str | None, typer.Option("--model", help="检查点目录或 ModelScope 编号；缺省用内置模型")]
 ThresholdOption = Annotated[
     float | None, typer.Option("--threshold", help="最低得分，0 到 1；缺省 0.5，即参考实现的判定")
@@ -85,7 +86,8 @@ def annotate(
     aspect: Annotated[list[str] | None, typer.Option(help="给定的属性（属性情感），可重复")] = None,
     candidate: Annotated[list[str] | None, typer.Option(help="候选词（指代消解），可重复")] = None,
     pronoun: Annotated[list[str] | None, typer.Option(help="代词（指代消解），可重复")] = None,
-    input: Annotated[Path | None, typer.Option(help="输入文件：.jsonl 每行一个对象，.txt 每行一个文档")] = None,
+    input: Annotated[Path | None, typer.Option(help=INPUT)] = None,
+    text_column: Annotated[str | None, typer.Option(help="表格的正文列；缺省自动判断")] = None,
     output: Annotated[Path | None, typer.Option(help="输出文件；缺省写到标准输出")] = None,
     format: Annotated[Form, typer.Option(help="native：每个文档一个对象；rex：参考实现的答案")] = Form.native,
     model: ModelOption = None,
@@ -95,6 +97,8 @@ def annotate(
     with _user_errors():
         if (text is None) == (input is None):
             raise typer.BadParameter("请给出 --text 或 --input 之一")
+        if text_column is not None and input is None:
+            raise typer.BadParameter("--text-column 与 --input 一起使用")
         if text is not None:
             document = Document(
                 text,
@@ -106,7 +110,7 @@ def annotate(
             rows: list[tuple[Document, Schema | None]] = [(document, None)]
         else:
             assert input is not None
-            rows = read_lines(input)
+            rows = read_input(input, text_column=text_column, say=lambda line: typer.echo(line, err=True))
         items = to_items(rows, task_name=task, schema=load_schema(schema), reference=format is Form.rex)
         engine = _engine(model)
         failed = 0

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from core.errors import FormatError, InputError, RexError, SchemaError
 from core.inference.engine import Item
+from core.readers import ARCHIVES, Account, ReadOptions, Source, from_path, read_documents
+from core.readers.archive import members
 from core.readers.encoding import decode
 from core.readers.jsonl import document_from_json
+from core.readers.report import Tally
 from core.schemas.presets import find_preset
 from core.schemas.schema import Schema, parse_schema
 from core.tasks import CLASS_MARKERS, CLASSIFY, MULTICLASSIFY, Task, find_task, schema_for
@@ -42,7 +46,53 @@ def load_schema(value: str | None) -> Schema | None:
     return None if preset is None else parse_schema(preset)
 
 
-def read_lines(path: Path) -> list[tuple[Document, Schema | None]]:
+LINES = (".jsonl", ".json", ".txt")
+
+
+def read_input(
+    path: Path, *, text_column: str | None = None, say: Callable[[str], object]
+) -> list[tuple[Document, Schema | None]]:
+    """The documents of a file: an object or text a line in those of `LINES`, else what an import makes of it.
+
+    What a reader assumed or left out is said. Raises FormatError for a file, or one in an archive, that cannot be read,
+    and InputError for a text column where there are none.
+    """
+    if path.suffix.lower() in LINES:
+        if text_column is not None:
+            raise InputError(f"--text-column 只用于表格，{path.name} 不是表格：请去掉它")
+        return _read_lines(path)
+    options = ReadOptions(text_column=text_column)
+    found: list[tuple[Document, Schema | None]] = []
+    try:
+        for source in _sources(path, say):
+            account = Account()
+            for document, schema in read_documents(source, options, account=account):
+                found.append((document, None if schema is None else parse_schema(schema)))
+            for line in (*account.problems, *account.notes):
+                say(f"{source.name}：{line}")
+    except OSError as error:
+        raise FormatError(f"无法读取输入文件 {path}：{error}") from error
+    if not found:
+        raise FormatError(f"输入文件 {path} 没有内容")
+    return found
+
+
+def _sources(path: Path, say: Callable[[str], object]) -> Iterator[Source]:
+    """The file, or each file in an archive; one that cannot be read stops everything, for its results would lack."""
+    source = from_path(path)
+    if source.extension not in ARCHIVES:
+        yield source
+        return
+    skipped = Tally()
+    for member in members(source, skipped=skipped):
+        if isinstance(member, FormatError):
+            raise member
+        yield member
+    if skipped.count:
+        say(f"{path.name}：跳过 {skipped.count} 个文件夹或系统文件")
+
+
+def _read_lines(path: Path) -> list[tuple[Document, Schema | None]]:
     """A .jsonl file (an object a line, with its own `schema` if it likes) or a .txt file (a document a line)."""
     try:
         text = decode(path.read_bytes()).text
@@ -51,10 +101,8 @@ def read_lines(path: Path) -> list[tuple[Document, Schema | None]]:
     rows = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if path.suffix.lower() == ".txt":
         found: list[tuple[Document, Schema | None]] = [(Document(line), None) for _, line in rows]
-    elif path.suffix.lower() in {".jsonl", ".json"}:
-        found = _json_rows(path, rows)
     else:
-        raise FormatError(f"输入文件 {path} 的扩展名不是 .jsonl 或 .txt：请先转换，或在网页里导入")
+        found = _json_rows(path, rows)
     if not found:
         raise FormatError(f"输入文件 {path} 没有内容")
     return found
