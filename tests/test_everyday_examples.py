@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from core.cli_input import read_lines, to_items
+from core.cli_input import read_input, to_items
 from core.schemas.schema import Schema, parse_schema
 from core.tasks import TASKS, Task, schema_for
 from core.training.batches import read_pools
@@ -39,14 +39,14 @@ def test_twenty_examples_cover_every_task_and_both_kinds_of_reading() -> None:
 def test_the_command_line_reads_every_example(row: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "one.jsonl"
     file.write_text(json.dumps(row, ensure_ascii=False), "utf-8")
-    ((document, schema),) = read_lines(file)
+    ((document, schema),) = read_input(file, say=print)
     (item,) = to_items([(document, schema)], task_name=row["task"], schema=None, reference=False)
     assert item.document.text == row["text"] and item.task.name == row["task"]
     next(item.task.plan(item.document, item.schema))  # the inputs that the task needs are there
 
 
 def test_the_whole_file_is_read_in_one_go() -> None:
-    assert [document.id for document, _ in read_lines(EVERYDAY)] == [row["id"] for row in ROWS]
+    assert [document.id for document, _ in read_input(EVERYDAY, say=print)] == [row["id"] for row in ROWS]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row["id"] for row in ROWS])
