@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, Download, Page, expect  # noqa: E402
 from playwright.sync_api import Error as PlaywrightError  # noqa: E402
 
 from scripts.desk_server import RUN_MS, WINDOW, chromium, served, settled  # noqa: E402
+from streamlit_app import navigation  # noqa: E402
 
 pytestmark = [
     pytest.mark.browser,
@@ -31,11 +32,7 @@ LOCALES = Path(__file__).resolve().parents[2] / "streamlit_app" / "locales"
 WORDS = {key: word for path in LOCALES.glob("*.zh.json") for key, word in json.loads(path.read_text("utf-8")).items()}
 OPEN_MS = 60_000
 NEW_TYPE = "产品名称"
-PAGES = (
-    "overview", "entities", "relations", "events", "aspects", "aspect_sentiment", "sentiment", "classification",
-    "hierarchy", "matching", "coreference", "reading", "documents", "jobs", "review", "schemas", "exports",
-    "gpu", "settings",
-)  # fmt: skip
+PAGES = tuple(name for group in navigation.PAGES.values() for name in group)
 
 
 @pytest.fixture(scope="module")
