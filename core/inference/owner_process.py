@@ -200,6 +200,7 @@ class ProcessOwner:
         if self._connection is None:
             raise WorkerGone("没有推理进程")
         try:
+            # Only the process that this one started holds the other end.
             reply: Reply = pickle.loads(self._connection.recv_bytes())
         except (EOFError, OSError) as error:
             raise WorkerGone(self._last_words()) from error

@@ -50,6 +50,7 @@ def main(descriptor: int) -> None:
         told = 0.0
         while True:
             try:
+                # Only the process that started this one holds the other end.
                 verb, value = pickle.loads(connection.recv_bytes())
             except (EOFError, OSError):
                 return
