@@ -1,15 +1,16 @@
 """Words on the screen: `t("key")` looks a key up in the catalogues of the chosen language.
 
-Every `locales/*.zh.json` and `locales/*.en.json` is a flat object, key to string; `{name}` marks a value.
+The catalogues are gettext files, `locales/<language>/LC_MESSAGES/<part>.po`, so that translation tools open them; the
+message id is the key, and `{name}` in a message marks a value.
 """
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from pathlib import Path
 
 import streamlit as st
+from babel.messages.pofile import read_po
 
 LOCALES = Path(__file__).resolve().parent / "locales"
 LANGUAGES = {"zh": "中文", "en": "English"}
@@ -21,8 +22,9 @@ LANGUAGE_KEY = "language"
 def catalogue(language: str) -> dict[str, str]:
     """All words of one language, the files merged in the order of their names."""
     words: dict[str, str] = {}
-    for path in sorted(LOCALES.glob(f"*.{language}.json")):
-        words.update(json.loads(path.read_text(encoding="utf-8")))
+    for path in sorted(LOCALES.glob(f"{language}/LC_MESSAGES/*.po")):
+        with path.open("rb") as file:
+            words |= {str(one.id): str(one.string) for one in read_po(file, abort_invalid=True) if one.id}
     return words
 
 

@@ -22,8 +22,12 @@ from core.types import AnnotatedDocument, Document
 SLICE = 100
 """Documents fetched at a time; those who annotate take them one by one, no more than keep the device busy."""
 
-ATTEMPTS = 3
-"""So many processes may end with a document in hand, the last of them with it alone; then it has failed."""
+SUSPECT = 2
+"""A document that so many processes ended with in hand is read alone from then on, after all others."""
+
+ATTEMPTS = 4
+"""So many processes may end with a document in hand; then it has failed. Two of them had it alone: one power cut or
+kill while an innocent document is read alone must not condemn it."""
 
 ALONE = threading.Lock()
 """Of the documents under suspicion this process reads one at a time, whichever jobs they belong to."""
@@ -131,12 +135,18 @@ def _read(
     with kept(database, owner, lost=held.pop) as keep:
         read(_questions(database, held, owner, flying), flying, keep)
     for job_id, job in list(held.items()):
-        after = -1
-        while job_id in held:
+        attempts, after = SUSPECT, -1
+        while job_id in held and attempts <= ATTEMPTS:
             # What was read before is stored when the next begins: only the next can be blamed.
             with ALONE, kept(database, owner, lost=held.pop) as keep:
-                some = job_queries.pending(database, job_id, after=after, limit=1, least=ATTEMPTS - 1)
-                if not some or not _take(database, held, job_id, owner, some):
+                # The most suspected last: whatever ends this process meanwhile rarely meets the same one twice.
+                some = job_queries.pending(
+                    database, job_id, after=after, limit=1, least=attempts, below=_below(attempts)
+                )
+                if not some:
+                    attempts, after = attempts + 1, -1
+                    continue
+                if not _take(database, held, job_id, owner, some):
                     break
                 (one,) = some
                 after = one.position
@@ -158,7 +168,7 @@ def _questions(
     for job_id, job in list(held.items()):
         after = -1
         while job_id in held and (
-            some := job_queries.pending(database, job_id, after=after, limit=SLICE, below=ATTEMPTS - 1)
+            some := job_queries.pending(database, job_id, after=after, limit=SLICE, below=SUSPECT)
         ):
             if not _take(database, held, job_id, owner, some):
                 break
@@ -175,6 +185,11 @@ def _take(database: Engine, held: dict[int, RunInfo], job_id: int, owner: str, s
     if not mine:
         held.pop(job_id, None)
     return mine
+
+
+def _below(attempts: int) -> int | None:
+    """The documents of one round have as many attempts; those of the last as many or more."""
+    return attempts + 1 if attempts < ATTEMPTS else None
 
 
 def _blame(attempts: int) -> str:

@@ -20,6 +20,7 @@ from playwright.sync_api import Error as PlaywrightError  # noqa: E402
 
 from scripts.desk_server import RUN_MS, WINDOW, chromium, served, settled  # noqa: E402
 from streamlit_app import navigation  # noqa: E402
+from streamlit_app.i18n import catalogue  # noqa: E402
 
 pytestmark = [
     pytest.mark.browser,
@@ -28,8 +29,7 @@ pytestmark = [
 
 # An emoji shifts offsets that count UTF-16 units; the markup must stay text.
 TEXT = '😀昨天，刘志诚在广州市出席了签约仪式。\n<b id="broken">王宏伟</b>没有到场。'
-LOCALES = Path(__file__).resolve().parents[2] / "streamlit_app" / "locales"
-WORDS = {key: word for path in LOCALES.glob("*.zh.json") for key, word in json.loads(path.read_text("utf-8")).items()}
+WORDS = catalogue("zh")
 OPEN_MS = 60_000
 NEW_TYPE = "产品名称"
 PAGES = tuple(name for group in navigation.PAGES.values() for name in group)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -19,6 +17,7 @@ from core.gpu.nvml import NvmlFailure
 from core.services import Application
 from streamlit_app.components.gpu_charts import POINTS, thinned
 from streamlit_app.components.gpu_engine import budget_segments
+from streamlit_app.i18n import catalogue
 from streamlit_app.resources import application
 
 PAGE = "../../pages/gpu.py"
@@ -72,16 +71,6 @@ def test_a_lost_card_is_reported_and_does_not_break_the_page(app, scripted):
     assert any("掉线" in error.value for error in page.error)
 
 
-def test_both_languages_have_the_same_words_and_values():
-    folder = Path(__file__).resolve().parents[2] / "streamlit_app" / "locales"
-    chinese, english = (json.loads((folder / f"gpu.{code}.json").read_text("utf-8")) for code in ("zh", "en"))
-    assert chinese.keys() == english.keys()
-    for key, words in chinese.items():
-        assert sorted(part.split("}")[0] for part in words.split("{")[1:]) == sorted(
-            part.split("}")[0] for part in english[key].split("{")[1:]
-        ), key
-
-
 def test_a_long_history_is_thinned_and_keeps_the_newest(app):
     samples = [app.monitor.sample()] * 899 + [app.monitor.sample()]
     drawn = thinned(samples)
@@ -121,7 +110,7 @@ def test_a_model_on_a_card_shows_its_process_profile_budget_and_events():
 
 
 def test_every_event_that_the_engine_records_has_its_word(repository):
-    words = json.loads((repository / "streamlit_app" / "locales" / "gpu.zh.json").read_text("utf-8"))
+    words = catalogue("zh")
     source = "\n".join(path.read_text("utf-8") for path in (repository / "core").rglob("*.py"))
     kinds = set(re.findall(r'(?:record|_record|mark)\(\s*"(\w+)"', source))
     assert {"load", "trim", "oom", "shrink", "flush"} <= kinds

@@ -56,18 +56,18 @@ def run(app: Application, job: int) -> int:
     return done.returncode
 
 
-def test_a_document_that_kills_its_process_fails_after_three_attempts_and_the_others_are_read(app: Application) -> None:
+def test_a_document_that_kills_its_process_fails_after_four_attempts_and_the_others_are_read(app: Application) -> None:
     texts = [f"{number}。小说家陈静毕业于浙江大学。" for number in range(9)]
     texts[4] = f"{DEADLY}。小说家陈静毕业于浙江大学。"
     job = job_services.submit_job(app, [Document(text) for text in texts], task="ner", schema=NER)
     for _ in range(ATTEMPTS):
         assert run(app, job) == -9
-    assert queries.get_run(app.database, job).done == 4, "the last time it was read alone, in its turn"
+    assert queries.get_run(app.database, job).done == 8, "the last time it was read alone, after all others"
     assert run(app, job) == 1, "one document failed"
     state = queries.get_run(app.database, job)
     assert (state.state, state.done, state.failed) == ("done", len(texts), 1)
     (failed,) = job_queries.failed_documents(app.database, job)
-    assert failed.preview.startswith(DEADLY) and "3 次意外退出" in failed.error
+    assert failed.preview.startswith(DEADLY) and "4 次意外退出" in failed.error
 
     assert job_services.retry_job(app, job) == 1
     assert run(app, job) == -9, "it is tried again"

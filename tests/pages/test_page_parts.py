@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from pathlib import Path
 
 import pytest
@@ -88,24 +86,6 @@ def test_findings_keep_every_annotation() -> None:
 
 def test_markup_is_shown_as_written() -> None:
     assert plain("![x](http://a.b) *<b>*") == r"\!\[x\]\(http\://a\.b\) \*\<b\>\*"
-
-
-def test_both_languages_have_the_same_words_and_values() -> None:
-    for path in (ROOT / "streamlit_app" / "locales").glob("*.zh.json"):
-        chinese = json.loads(path.read_text(encoding="utf-8"))
-        english = json.loads(path.with_name(path.name.replace(".zh.", ".en.")).read_text(encoding="utf-8"))
-        assert set(chinese) == set(english)
-        for key, words in chinese.items():
-            assert set(re.findall(r"{(\w+)", words)) == set(re.findall(r"{(\w+)", english[key])), key
-
-
-def test_every_word_asked_for_by_name_is_there() -> None:
-    known: set[str] = set()
-    for path in (ROOT / "streamlit_app" / "locales").glob("*.zh.json"):
-        known |= set(json.loads(path.read_text(encoding="utf-8")))
-    sources = [*(ROOT / "pages").glob("*.py"), *(ROOT / "streamlit_app").rglob("*.py")]
-    asked = {key for path in sources for key in re.findall(r'\bt\(\s*"([^"]+)"', path.read_text(encoding="utf-8"))}
-    assert asked - known - {"key"} == set()
 
 
 def test_presets_are_good_schemas_with_good_samples() -> None:

@@ -16,6 +16,7 @@ from core.storage import queries
 from core.tasks import TASKS, schema_for
 from core.types import AnnotatedDocument, Annotation, Document
 from streamlit_app.components.findings import walk
+from streamlit_app.i18n import catalogue
 from streamlit_app.navigation import PAGES
 from streamlit_app.resources import application
 
@@ -69,7 +70,7 @@ def press_run(desk: AppTest, task: str) -> AppTest:
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_every_page_opens_in_both_languages(desk: AppTest, language: str) -> None:
     desk.session_state["language"] = language
-    words = json.loads((ROOT / f"streamlit_app/locales/main.{language}.json").read_text(encoding="utf-8"))
+    words = catalogue(language)
     for page in (name for group in PAGES.values() for name in group):
         go(desk, page)
         assert not desk.error
