@@ -1,0 +1,19 @@
+"""Who may use the desk, whose documents and runs they are, and what they did.
+
+Revision: 0008. Follows 0007.
+"""
+
+from __future__ import annotations
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass
