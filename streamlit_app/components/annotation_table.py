@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core.types import AnnotatedDocument, Annotation
-from streamlit_app.components.findings import label_name, triples, walk
+from core.views.findings import label_name, triples, walk
 from streamlit_app.i18n import t
 
 

@@ -14,7 +14,7 @@ from core.review.layout import marks, pieces, tree_order
 from core.review.nodes import Node, dropped
 from core.review.palette import chains, placed, types_below
 from core.storage.review_queries import Review
-from streamlit_app.components.findings import label_name
+from core.views.findings import label_name
 from streamlit_app.i18n import t
 
 FRONTEND = Path(__file__).resolve().parents[1] / "frontend"

@@ -13,7 +13,7 @@ import streamlit as st
 
 from core.rendering import type_colour
 from core.types import Annotation
-from streamlit_app.components.findings import (
+from core.views.findings import (
     NEGATIVE,
     NEUTRAL,
     POSITIVE,

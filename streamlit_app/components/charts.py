@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.types import AnnotatedDocument
-from streamlit_app.components.findings import class_paths
+from core.views.findings import class_paths
 from streamlit_app.i18n import t
 
 BLUE = "#1f5fae"

@@ -9,10 +9,10 @@ import streamlit as st
 
 from core.schemas.schema import Schema
 from core.types import AnnotatedDocument, Annotation, Span
+from core.views.findings import polarity, walk
 from streamlit_app.components import cards
 from streamlit_app.components.annotated_text import annotated_text
 from streamlit_app.components.annotation_table import annotation_table, pronoun_table, triple_table
-from streamlit_app.components.findings import polarity, walk
 from streamlit_app.components.relation_graph import relation_graph
 from streamlit_app.i18n import t
 

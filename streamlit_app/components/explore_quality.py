@@ -9,9 +9,9 @@ from core import services
 from core.evaluation.corrections import NOTHING, Quality
 from core.storage import queries
 from core.storage.explore_queries import Filter
+from core.views.findings import label_name
 from streamlit_app.components.charts import PLAIN
 from streamlit_app.components.explore_charts import heat
-from streamlit_app.components.findings import label_name
 from streamlit_app.i18n import t
 from streamlit_app.resources import application
 

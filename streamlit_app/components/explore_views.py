@@ -13,6 +13,7 @@ from core.storage.explore_pairs import edges, together, types_below
 from core.storage.explore_queries import Filter, score_bins, text_counts, type_counts, value_counts
 from core.storage.search import metadata_keys, metadata_values
 from core.types import Annotation
+from core.views.findings import Triple, base_name, label_name, polarity
 from streamlit_app.components.annotation_table import table
 from streamlit_app.components.cards import POLARITY_COLOURS
 from streamlit_app.components.charts import PLAIN
@@ -20,7 +21,6 @@ from streamlit_app.components.explore_charts import bars, heat, histogram, share
 from streamlit_app.components.explore_context import context_lines, match_table
 from streamlit_app.components.explore_dates import UNITS, read_date, series
 from streamlit_app.components.explore_filter import sample_note, whole
-from streamlit_app.components.findings import Triple, base_name, label_name, polarity
 from streamlit_app.components.relation_graph import figure
 from streamlit_app.i18n import t
 from streamlit_app.resources import application

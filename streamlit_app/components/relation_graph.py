@@ -11,8 +11,8 @@ import streamlit as st
 
 from core.rendering import type_colour
 from core.types import AnnotatedDocument
+from core.views.findings import Triple, triples
 from streamlit_app.components.charts import escape, ink, paper
-from streamlit_app.components.findings import Triple, triples
 from streamlit_app.i18n import t
 
 MAX_EDGES = 60

@@ -9,11 +9,11 @@ import streamlit as st
 
 from core.schemas.schema import Schema
 from core.types import AnnotatedDocument
+from core.views.findings import label_name, walk
 from streamlit_app.components.annotation_table import annotation_table
 from streamlit_app.components.charts import class_sunburst, count_bars
 from streamlit_app.components.downloads import downloads
 from streamlit_app.components.drawing import draw
-from streamlit_app.components.findings import label_name, walk
 from streamlit_app.components.messages import plain
 from streamlit_app.i18n import t
 

@@ -13,8 +13,8 @@ from core.schemas.presets import PRESET_DIR, find_preset, list_presets
 from core.schemas.schema import parse_schema
 from core.tasks import TASKS, schema_for
 from core.types import AnnotatedDocument, Annotation, Document, Span
+from core.views.findings import base_name, class_paths, label_name, polarity, triples, walk
 from streamlit_app.components.document_input import occurrences
-from streamlit_app.components.findings import base_name, class_paths, label_name, polarity, triples, walk
 from streamlit_app.components.messages import plain
 from streamlit_app.components.overview_schemas import overview_schemas, sample
 from streamlit_app.components.question_editor import lines_of, questions_of

@@ -15,7 +15,7 @@ from core.schemas.schema import SchemaType, parse_schema
 from core.storage import queries
 from core.tasks import TASKS, schema_for
 from core.types import AnnotatedDocument, Annotation, Document
-from streamlit_app.components.findings import walk
+from core.views.findings import walk
 from streamlit_app.i18n import catalogue
 from streamlit_app.navigation import PAGES
 from streamlit_app.resources import application
