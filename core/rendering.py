@@ -11,29 +11,27 @@ from dataclasses import dataclass
 from html import escape
 from zlib import crc32
 
+from core.palette import DARK, LIGHT, PALETTE, ink_on, line_on, tint
 from core.types import Annotation
 
-# Readable on white and on black, as translucent backgrounds and as solid lines in charts.
-PALETTE = (
-    "#2f7ed8", "#e8743b", "#1fa774", "#a55fd6", "#d6476f", "#b8901b",
-    "#13a5b5", "#7a6ff0", "#6f9a1e", "#c2569c", "#8a6d5b", "#5b7c99",
-)  # fmt: skip
 _DEEPEST = 3
 
-# `light-dark` follows the page's own theme; text keeps the page's colour, so only tints differ.
+# `light-dark` follows the page's own theme; text keeps the page's colour, so only tints and lines differ.
 STYLES = (
     "<style>"
     ".rex-text{white-space:pre-wrap;overflow-wrap:anywhere;line-height:2.15}"
-    ".rex-span{border-radius:3px 3px 0 0;border-bottom:2px solid var(--rex-colour);"
+    ".rex-span{border-radius:3px 3px 0 0;border-bottom:2px solid light-dark(var(--rex-line),var(--rex-line-dark));"
     "background:light-dark(var(--rex-light),var(--rex-dark))}"
     ".rex-chip{display:inline-block;margin:0 3px 0 2px;padding:0 5px;border-radius:3px;font-size:.7em;"
-    "line-height:1.5;vertical-align:.15em;white-space:pre-wrap;user-select:none;color:#fff;"
-    "background:color-mix(in srgb,var(--rex-colour) 78%,#000)}"
-    ".rex-point{border-left:3px double #fff}"
+    "line-height:1.5;vertical-align:.15em;white-space:pre-wrap;user-select:none;color:var(--rex-ink);"
+    "background:var(--rex-colour)}"
+    ".rex-point{border-left:3px double var(--rex-ink)}"
     ".rex-legend{display:flex;flex-wrap:wrap;gap:4px;margin:0 0 8px}"
     + "".join(f".rex-d{depth}{{padding-bottom:{1 + 3 * depth}px}}" for depth in range(_DEEPEST + 1))
     + "".join(
-        f".rex-c{index}{{--rex-colour:{colour};--rex-light:{colour}38;--rex-dark:{colour}66}}"
+        f".rex-c{index}{{--rex-colour:{colour};--rex-ink:{ink_on(colour)};--rex-line:{line_on(colour, LIGHT[0])};"
+        f"--rex-line-dark:{line_on(colour, DARK[0])};--rex-light:{tint(colour, LIGHT, most=0.22)};"
+        f"--rex-dark:{tint(colour, DARK, most=0.4)}}}"
         for index, colour in enumerate(PALETTE)
     )
     + "</style>"

@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.palette import ink_on
 from core.rendering import type_colour
 from core.review.layout import marks, pieces, tree_order
 from core.review.nodes import Node, dropped
@@ -42,7 +43,7 @@ KEYS = (
     ("S", "skip"),
     ("N P", "document"),
     ("T", "other"),
-    ("G", "arcs"),
+    ("⇧G", "arcs"),
 )
 
 
@@ -105,7 +106,7 @@ def _data(review: Review, schema: Mapping[str, Any], ticket: str) -> dict[str, A
         ],
         "palettes": palettes,
         "root": _path(()),
-        "colours": {name: type_colour(name, names) for name in names},
+        "colours": {name: (colour := type_colour(name, names), ink_on(colour)) for name in names},
         "words": _words(),
     }
 

@@ -24,7 +24,8 @@ from core.views.findings import (
 )
 from streamlit_app.i18n import t
 
-POLARITY_COLOURS = {POSITIVE: "#2d8a5f", NEUTRAL: "#8a97a6", NEGATIVE: "#c0504d"}
+# Bluish green and vermilion: told apart by colour-blind people too.
+POLARITY_COLOURS = {POSITIVE: "#009e73", NEUTRAL: "#8a97a6", NEGATIVE: "#d55e00"}
 CSS = """<style>
 .desk-cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(235px,1fr));gap:10px;margin:2px 0 6px}
 .desk-cards.wide{grid-template-columns:1fr}
@@ -48,7 +49,7 @@ font-size:15px;margin:2px 0 8px}
 .desk-class .bar div{height:100%;border-radius:5px;background:var(--mark,#1f5fae)}
 .desk-class .value{font-variant-numeric:tabular-nums;text-align:right}
 .desk-rest{font-size:12px;opacity:.72;margin-top:4px}
-.desk-share{display:flex;height:26px;border-radius:4px;overflow:hidden;font-size:12px;color:#fff}
+.desk-share{display:flex;height:26px;border-radius:4px;overflow:hidden;font-size:12px;color:#10141a}
 .desk-share div{display:flex;align-items:center;justify-content:center;background:var(--mark);min-width:3.5em}
 </style>"""
 

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 import streamlit as st
 
+from core.palette import PALETTE
 from core.types import AnnotatedDocument
 from core.views.findings import class_paths
 from streamlit_app.i18n import t
 
-BLUE = "#1f5fae"
-RINGS = ("#1f5fae", "#d9822b", "#2d8a5f", "#b5485d", "#7356b3", "#4a8fa8", "#a3813a", "#6b7685")
+BLUE = PALETTE[0]
+# Light and dark ones in turn, so that neighbours differ in more than hue.
+RINGS = tuple(PALETTE[place] for place in (0, 1, 2, 3, 6, 4, 5, 9))
 PLAIN = {"displayModeBar": False}
 
 

@@ -12,7 +12,7 @@ from streamlit_app.components.charts import BLUE, RINGS, escape
 from streamlit_app.i18n import t
 
 LONGEST_NAME = 18
-SCALE = [[0, "rgba(31,95,174,0.04)"], [1, "#1f5fae"]]
+SCALE = [[0, "rgba(0,114,178,0.04)"], [1, BLUE]]
 
 
 def short(name: str) -> str:

@@ -8,6 +8,7 @@ from html import escape as _e
 import pandas as pd
 import streamlit as st
 
+from core.palette import ink_on
 from core.rendering import type_colour
 from core.storage.concordance import Line, Match
 from streamlit_app.i18n import t
@@ -18,7 +19,7 @@ CSS = """<style>
 white-space:nowrap;overflow:hidden;text-overflow:clip;vertical-align:middle}
 .desk-kwic .left{text-align:right;direction:rtl}.desk-kwic .left bdi,.desk-kwic .right bdi{opacity:.78}
 .desk-kwic .words{text-align:center;font-weight:650;white-space:normal;overflow-wrap:anywhere}
-.desk-kwic .type{color:#fff;background:color-mix(in srgb,var(--mark) 78%,#000);border-radius:3px;padding:1px 6px;
+.desk-kwic .type{color:var(--ink);background:var(--mark);border-radius:3px;padding:1px 6px;
 font-size:11px;font-weight:400;display:inline-block;overflow-wrap:anywhere;white-space:normal}
 .desk-kwic .to{text-align:right;font-size:12px}.desk-kwic a{color:inherit}
 .desk-kwic .score{opacity:.72;font-variant-numeric:tabular-nums;font-size:12px;text-align:right}
@@ -37,7 +38,8 @@ def context_lines(lines: Sequence[Line]) -> None:
 def _row(line: Line) -> str:
     kind = ""
     if line.type:
-        kind = f'<span class="type" style="--mark:{type_colour(line.type)}">{_e(line.type)}</span>'
+        colour = type_colour(line.type)
+        kind = f'<span class="type" style="--mark:{colour};--ink:{ink_on(colour)}">{_e(line.type)}</span>'
     score = "" if line.score is None else f"{line.score:.2f}"
     more = f"<br>{_e(t('explore.more', count=line.more))}" if line.more else ""
     links = (

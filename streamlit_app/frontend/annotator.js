@@ -142,7 +142,8 @@ function update(view, data) {
 }
 
 const waits = node => node.decision === "open" && !node.out
-const colour = (view, type) => view.data.colours[type] ?? "#7b8794"
+const colour = (view, type) => view.data.colours[type]?.[0] ?? "#7b8794"
+const ink = (view, type) => view.data.colours[type]?.[1] ?? "#10141a"
 
 function drawText(view) {
   const { data, paper } = view
@@ -176,6 +177,7 @@ function drawText(view) {
       const nodes = mark.nodes.map(id => view.byId.get(id)).filter(Boolean)
       const chip = make("span", "rexa-chip", mark.label)
       chip.style.setProperty("--rexa-colour", colour(view, mark.type))
+      chip.style.setProperty("--rexa-ink", ink(view, mark.type))
       chip.title = nodes.map(one => `${one.type} ${one.text} ${one.score}`).join("\n")
       if (nodes.every(waits)) chip.classList.add("open")
       chip.dataset.nodes = mark.nodes.join(" ")
@@ -482,7 +484,8 @@ function onKey(view, event) {
     else if (key === "y") run = () => act(view, { kind: "redo" })
   } else if (event.altKey && (key === "ArrowLeft" || key === "ArrowRight")) {
     run = () => resize(view, event.shiftKey, key === "ArrowLeft" ? -1 : 1)
-  } else if (!event.altKey) {
+  // G without Shift begins the desk's way to another page
+  } else if (!event.altKey && (key !== "g" || event.shiftKey)) {
     const types = chosenTypes(view)
     if (/^[1-9]$/.test(key) && types[key - 1] !== undefined) run = () => assign(view, types[key - 1])
     else
