@@ -7,14 +7,18 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, field_validator, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
 EMBEDDED_MODEL = ROOT / "data" / "models" / "rex-mini-zh"
 OFFICIAL_MODEL = "iic/nlp_deberta_rex-uninlu_chinese-base"
 SWITCH = ("auto", "on", "off")
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 WORKERS = ("auto", "process", "thread")
+AUTH = ("none", "accounts", "oidc", "proxy")
+SHARING = ("all", "project", "user")
+UNKNOWN_USERS = ("refuse", "viewer")
 UNITS = {
     **{"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9},
     **{"k": 2**10, "m": 2**20, "g": 2**30, "kib": 2**10, "mib": 2**20, "gib": 2**30},
@@ -94,6 +98,28 @@ class Settings(BaseSettings):
     queue_tokens: int = Field(
         2_000_000, ge=1, description="tokens that may wait for the model before more are held back"
     )
+    preload: bool = Field(False, description="load the model when the desk starts instead of at its first use")
+    health_port: int = Field(
+        9464, ge=0, le=65535, description="port of /healthz, /readyz and /metrics once the desk serves; 0: none"
+    )
+    health_address: str = Field("127.0.0.1", description="address of that port; others only behind a firewall")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_file: str = Field("", description="file of the log, JSON lines, never with text of documents; empty: stderr")
+    log_bytes: int = Field(10_000_000, ge=0, description="size at which that file is turned over; 0: never")
+    log_files: int = Field(5, ge=1, description="old files of the log that are kept")
+    auth: str = Field("none", description="none: only this machine may connect; accounts, oidc or proxy: who signs in")
+    sharing: str = Field("all", description="who sees documents, runs and schemas: all, project or user")
+    unknown_users: str = Field("refuse", description="of oidc and proxy, users without an account: refuse or viewer")
+    session_hours: int = Field(24, ge=1, le=24 * 30, description="hours until who has signed in must do so again")
+    proxy_secret: SecretStr = Field(
+        SecretStr(""), description="what the proxy sends as X-Rex-Proxy-Secret, so that nobody passes it by"
+    )
+    requests_per_minute: int = Field(
+        120, ge=0, description="analyses, imports and exports a signed-in user may start in a minute; 0: no limit"
+    )
+    documents_per_day: int = Field(
+        0, ge=0, description="documents a signed-in user may have read in 24 hours; 0: no limit"
+    )
 
     @field_validator("worker")
     @classmethod
@@ -102,11 +128,26 @@ class Settings(BaseSettings):
             raise ValueError(f"REX_WORKER={value} 无效：可选 {'、'.join(WORKERS)}")
         return value
 
+    @field_validator("log_level")
+    @classmethod
+    def _level_is_known(cls, value: str) -> str:
+        if value.upper() not in LEVELS:
+            raise ValueError(f"REX_LOG_LEVEL={value} 无效：可选 {'、'.join(LEVELS)}")
+        return value.upper()
+
     @field_validator("graphs")
     @classmethod
     def _graphs_is_known(cls, value: str) -> str:
         if value not in SWITCH:
             raise ValueError(f"REX_GRAPHS={value} 无效：可选 {'、'.join(SWITCH)}")
+        return value
+
+    @field_validator("auth", "sharing", "unknown_users")
+    @classmethod
+    def _choice_is_known(cls, value: str, info: ValidationInfo) -> str:
+        known = {"auth": AUTH, "sharing": SHARING, "unknown_users": UNKNOWN_USERS}[str(info.field_name)]
+        if value not in known:
+            raise ValueError(f"REX_{str(info.field_name).upper()}={value} 无效：可选 {'、'.join(known)}")
         return value
 
     @field_validator("memory_budget")
@@ -154,6 +195,16 @@ class Settings(BaseSettings):
         return self.data_dir / "cache" / "models"
 
 
-def allocator_given() -> bool:
-    """Whether the user has given PyTorch allocator settings of their own."""
-    return bool(os.environ.get("PYTORCH_ALLOC_CONF") or os.environ.get("PYTORCH_CUDA_ALLOC_CONF"))
+def allocator_setting() -> str:
+    """The PyTorch allocator settings that the user has given, empty without any."""
+    return os.environ.get("PYTORCH_ALLOC_CONF") or os.environ.get("PYTORCH_CUDA_ALLOC_CONF") or ""
+
+
+def caching_off() -> bool:
+    """Whether PyTorch is told to keep no GPU memory, a switch for debugging."""
+    return os.environ.get("PYTORCH_NO_CUDA_MEMORY_CACHING", "0") not in ("", "0")
+
+
+def c_compiler() -> str:
+    """The C compiler that Triton is told to use, empty when it is to look for one."""
+    return os.environ.get("CC", "")

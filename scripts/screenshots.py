@@ -33,6 +33,7 @@ PAGES = {
     "jobs": False,
     "exports": False,
     "gpu": False,
+    "doctor": False,
     "settings": False,
 }
 

@@ -25,5 +25,5 @@ PAGES = {
         "schemas": "schema",
         "exports": "ios_share",
     },
-    "nav.system": {"gpu": "memory", "settings": "settings"},
+    "nav.system": {"gpu": "memory", "doctor": "health_and_safety", "settings": "settings"},
 }

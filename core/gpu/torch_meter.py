@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from core.config import allocator_given
+from core.config import allocator_setting
+from core.gpu import peaks
 from core.gpu.cards import read_cards
 from core.gpu.meter import Usage, gib
 from core.gpu.nvml import Driver, NvmlDriver, NvmlFailure
@@ -27,7 +28,7 @@ class TorchMeter:
         self._cuda: ModuleType = torch.cuda
         self._index = device.index if device.index is not None else torch.cuda.current_device()
         self._driver = driver or NvmlDriver()
-        if allocator and not allocator_given():
+        if allocator and not allocator_setting():
             _configure(allocator)
         self.total_bytes = int(torch.cuda.get_device_properties(self._index).total_memory)
 
@@ -39,7 +40,9 @@ class TorchMeter:
         return Usage(given.get("current", 0), held.get("current", 0), held.get("peak", 0), given.get("peak", 0))
 
     def reset_peak(self) -> None:
-        """Begin a new peak."""
+        """Begin a new peak; the one that ends still counts for the window."""
+        usage = self.usage()
+        peaks.note(self._index, usage.peak_allocated_bytes, usage.peak_bytes)
         self._cuda.reset_peak_memory_stats(self._index)
 
     def free_card_bytes(self) -> int:
