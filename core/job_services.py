@@ -11,7 +11,7 @@ from core.inference.assembly import check_schema
 from core.inference.engine import Item
 from core.jobs.lease import make_owner
 from core.schemas.schema import Schema
-from core.services import URGENT_DOCUMENTS, Application, make_items
+from core.services import FLOOR, URGENT_DOCUMENTS, Application, make_items
 from core.storage import job_store, queries
 from core.storage.queries import RunInfo
 from core.types import Document
@@ -48,12 +48,16 @@ def submit_stored(
     schema: Any = None,
     schema_id: int | None = None,
     threshold: float | None = None,
+    floor: float | None = None,
 ) -> int:
-    """Queue one task over documents that are stored already; as `submit_job` otherwise."""
+    """Queue one task over documents that are stored already; as `submit_job` otherwise.
+
+    With a `floor`, what exceeds it but not the threshold is kept as candidates.
+    """
     first = [queries.get_document(app.database, one) for one in document_ids[:1]]
     (item,) = _items(first, task=task, schema=schema)
     check_schema(app.settings, item.schema)
-    return _submit(app, item, document_ids, schema_id=schema_id, threshold=threshold)
+    return _submit(app, item, document_ids, schema_id=schema_id, threshold=threshold, floor=floor)
 
 
 def start_job(
@@ -68,14 +72,15 @@ def start_job(
     """Submit and work it off in this process; every document is stored as it finishes. Returns the number of the job.
 
     A few documents, for which somebody sits and waits, begin at once and go before all others; many take their turn.
-    Loads the model. Raises as `submit_job`, and CheckpointError or DeviceError when there is no model.
+    What a few documents hold below the threshold is kept as candidates. Loads the model. Raises as `submit_job`, and
+    CheckpointError or DeviceError when there is no model.
     """
     items = _items(documents, task=task, schema=schema)
     app.engine.check(items[0].schema)
     rows = app.store.add_documents(documents)
     urgent = len(rows) <= URGENT_DOCUMENTS
-    owner = make_owner() if urgent else ""
-    job = _submit(app, items[0], rows, schema_name=schema_name, threshold=threshold, owner=owner)
+    owner, floor = (make_owner(), FLOOR) if urgent else ("", None)
+    job = _submit(app, items[0], rows, schema_name=schema_name, threshold=threshold, owner=owner, floor=floor)
     if urgent:
         app.runner.begin([job], owner, urgent=True)
     app.runner.start()
@@ -90,7 +95,7 @@ def start_overview(
     (row,) = app.store.add_documents([document])
     items = [_items([document], task=task, schema=schema)[0] for task, schema in schemas.items()]
     owner = make_owner()
-    jobs = [_submit(app, one, [row], threshold=threshold, owner=owner) for one in items]
+    jobs = [_submit(app, one, [row], threshold=threshold, owner=owner, floor=FLOOR) for one in items]
     app.runner.begin(jobs, owner, urgent=True)
     app.runner.start()
     return tuple(jobs)
@@ -162,6 +167,7 @@ def _submit(
     schema_name: str | None = None,
     schema_id: int | None = None,
     owner: str = "",
+    floor: float | None = None,
 ) -> int:
     limit = app.settings.threshold if threshold is None else threshold
     if not 0.0 <= limit < 1.0:
@@ -179,4 +185,5 @@ def _submit(
         source=app.settings.model_source,
         threshold=limit,
         owner=owner,
+        floor=floor,
     )

@@ -84,7 +84,9 @@ class Application:
                     (asked[job.id],) = make_items([document], task=job.task, schema=job.schema or None)
                 yield replace(asked[job.id], document=document)
 
-        return self.engine.annotate(items(), threshold=threshold, urgent=urgent, client=client, cancelled=cancelled)
+        return self.engine.annotate(
+            items(), threshold=threshold, floor=floor, urgent=urgent, client=client, cancelled=cancelled
+        )
 
     def close(self) -> None:
         """Stop jobs, which go on at the next start, then the model, then sampling, and close the database."""
@@ -140,24 +142,37 @@ def make_items(documents: Sequence[Document], *, task: str, schema: Any = None) 
 
 
 def annotate_items(
-    app: Application, items: Sequence[Item], *, threshold: float | None = None
+    app: Application, items: Sequence[Item], *, threshold: float | None = None, floor: float | None = None
 ) -> list[AnnotatedDocument]:
-    """Annotate and wait, a few items before all jobs; results in the order of the items."""
+    """Annotate and wait, a few items before all jobs; results in the order of the items.
+
+    With a `floor`, what exceeds it but not the threshold is in `candidates` of the results.
+    """
     results: list[AnnotatedDocument | None] = [None] * len(items)
     urgent = len(items) <= URGENT_DOCUMENTS
-    for index, result in app.engine.annotate(items, threshold=threshold, urgent=urgent):
+    for index, result in app.engine.annotate(items, threshold=threshold, floor=floor, urgent=urgent):
         results[index] = result
     return [result for result in results if result is not None]
 
 
 def annotate(
-    app: Application, documents: Sequence[Document], *, task: str, schema: Any = None, threshold: float | None = None
+    app: Application,
+    documents: Sequence[Document],
+    *,
+    task: str,
+    schema: Any = None,
+    threshold: float | None = None,
+    floor: float | None = None,
 ) -> list[AnnotatedDocument]:
-    """Annotate documents with one schema and wait. Raises SchemaError or InputError when nothing can be asked."""
+        floor: float | None,
+    """Annotate documents with one schema and wait; `floor` as in `annotate_items`.
+
+    Raises SchemaError or InputError when nothing can be asked.
+    """
     items = make_items(documents, task=task, schema=schema)
     if items:
         app.engine.check(items[0].schema)
-    return annotate_items(app, items, threshold=threshold)
+    return annotate_items(app, items, threshold=threshold, floor=floor)
 
 
 def import_file(app: Application, name: str, data: bytes, **options: Any) -> readers.ReadReport:

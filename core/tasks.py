@@ -7,12 +7,13 @@ offsets count in the user's own text (SPEC 9). The engine runs the generators of
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from core.errors import InputError, SchemaError
 from core.schemas.schema import Schema, SchemaType, parse_schema
-from core.types import Annotation, Document, Link, Path, Span
+from core.types import Annotation, Candidate, Document, Link, Path, Span
 
 EXTRACT, CLASSIFY, MULTICLASSIFY = "extract", "classify", "multiclassify"
 CLASS_MARKERS = {CLASSIFY: "[CLASSIFY]", MULTICLASSIFY: "[MULTICLASSIFY]"}
@@ -40,11 +41,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Paths found for one request, offsets counted in its text (behind the class marker in class modes)."""
+    """Paths found for one request, offsets counted in its text (behind the class marker in class modes).
+
+    near: what came near, best first, in the same form.
+    """
 
     paths: tuple[Path, ...]
     windows: int = 1
     notes: tuple[str, ...] = ()
+    near: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,7 @@ class Finding:
 
     annotations: tuple[Annotation, ...]
     answers: tuple[Answer, ...]
+    candidates: tuple[Candidate, ...] = ()
 
 
 Plan = Generator[list[Request], list[Answer], Finding]
@@ -115,27 +121,50 @@ def class_tree(paths: Iterable[Path]) -> tuple[Annotation, ...]:
     return build(list(paths), 0, 1.0)
 
 
+def _read(answer: Answer, build: Callable[[Iterable[Path]], tuple[Annotation, ...]]) -> Finding:
+    """The annotations of one answer, and its candidates without those that turn out to be annotations."""
+    found = build(answer.paths)
+    known = {tuple(map(_place, chain)) for chain in _chains(found)}
+    near: dict[tuple[tuple[str, int | None, int | None], ...], Candidate] = {}
+    for path in answer.near:
+        (*above, last) = max(_chains(build([path])), key=len)
+        near.setdefault(tuple(map(_place, (*above, last))), Candidate(last, tuple(above), path[-1].confidence))
+    return Finding(found, (answer,), tuple(one for key, one in near.items() if key not in known))
+
+
+def _chains(nodes: Iterable[Annotation], above: tuple[Annotation, ...] = ()) -> Iterator[tuple[Annotation, ...]]:
+    """Every annotation behind those above it, all without children."""
+    for node in nodes:
+        chain = (*above, replace(node, children=()))
+        yield chain
+        yield from _chains(node.children, chain)
+
+
+def _place(one: Annotation) -> tuple[str, int | None, int | None]:
+    return one.type, one.start, one.end
+
+
 def _extraction(document: Document, schema: Schema) -> Plan:
-    answers = yield [Request(document.text, schema)]
-    return Finding(annotation_tree(answers[0].paths), tuple(answers))
+    (answer,) = yield [Request(document.text, schema)]
+    return _read(answer, annotation_tree)
 
 
 def _events(document: Document, schema: Schema) -> Plan:
     # An event whose trigger stands alone is still an event, so unfinished paths are kept.
-    answers = yield [Request(document.text, schema, incomplete=True)]
-    return Finding(annotation_tree(answers[0].paths), tuple(answers))
+    (answer,) = yield [Request(document.text, schema, incomplete=True)]
+    return _read(answer, annotation_tree)
 
 
 def _opinions(document: Document, schema: Schema) -> Plan:
     # A leading "#" gives opinions without a named aspect something to hang on (SPEC 9, row 4).
-    answers = yield [Request("#" + document.text, schema)]
-    return Finding(annotation_tree(answers[0].paths, shift=1), tuple(answers))
+    (answer,) = yield [Request("#" + document.text, schema)]
+    return _read(answer, partial(annotation_tree, shift=1))
 
 
 def _classes(mode: str) -> Callable[[Document, Schema], Plan]:
     def plan(document: Document, schema: Schema) -> Plan:
-        answers = yield [Request(document.text, schema, mode, reduce=mode == CLASSIFY)]
-        return Finding(class_tree(answers[0].paths), tuple(answers))
+        (answer,) = yield [Request(document.text, schema, mode, reduce=mode == CLASSIFY)]
+        return _read(answer, class_tree)
 
     return plan
 
@@ -144,8 +173,8 @@ def _pair(document: Document, schema: Schema) -> Plan:
     if document.text_pair is None:
         raise InputError(f"{_label(document)}缺少第二段文字：请填写 text_pair（或 --text-pair）")
     text = f"段落1：{document.text}；段落2：{document.text_pair}"
-    answers = yield [Request(text, schema, CLASSIFY, reduce=True)]
-    return Finding(class_tree(answers[0].paths), tuple(answers))
+    (answer,) = yield [Request(text, schema, CLASSIFY, reduce=True)]
+    return _read(answer, class_tree)
 
 
 def aspect_schema(aspect: str, schema: Schema) -> Schema:
@@ -157,6 +186,7 @@ def _aspect_sentiment(document: Document, schema: Schema) -> Plan:
     """Polarity of the given aspects, or of those the model finds first."""
     found: list[Annotation] = []
     answers: list[Answer] = []
+    near: list[Candidate] = []
     if document.aspects:
         for aspect in dict.fromkeys(document.aspects):
             if not aspect.strip():
@@ -167,18 +197,21 @@ def _aspect_sentiment(document: Document, schema: Schema) -> Plan:
             found.append(Annotation("属性词", start if inside else None, end if inside else None, aspect, 1.0))
     else:
         answers = yield [Request(document.text, parse_schema({"属性词": None}))]
-        found = list(annotation_tree(answers[0].paths))
+        aspects = _read(answers[0], annotation_tree)
+        found, near = list(aspects.annotations), list(aspects.candidates)
     if not found:
-        return Finding((), tuple(answers))
+        return Finding((), tuple(answers), tuple(near))
     classes = yield [Request(document.text, aspect_schema(one.text, schema), CLASSIFY, reduce=True) for one in found]
     annotations = []
     for one, answer in zip(found, classes, strict=True):
-        children = tuple(
-            replace(child, type=child.type.rpartition("：")[2], score=min(child.score, one.score))
-            for child in class_tree(answer.paths)
-        )
-        annotations.append(replace(one, children=children))
-    return Finding(tuple(annotations), (*answers, *classes))
+        judged = _read(answer, class_tree)
+
+        def polarity(child: Annotation, aspect: Annotation = one) -> Annotation:
+            return replace(child, type=child.type.rpartition("：")[2], score=min(child.score, aspect.score))
+
+        annotations.append(replace(one, children=tuple(map(polarity, judged.annotations))))
+        near += [replace(other, annotation=polarity(other.annotation), above=(one,)) for other in judged.candidates]
+    return Finding(tuple(annotations), (*answers, *classes), tuple(near))
 
 
 def mark_coreference(text: str, candidate: Span, pronoun: Span) -> str:
@@ -208,12 +241,17 @@ def _coreference(document: Document, schema: Schema) -> Plan:
         requests.append(Request(text, parse_schema(names), CLASSIFY, reduce=True))
     answers = yield requests
     annotations = []
+    near = []
     for (pronoun, candidate), answer in zip(pairs, answers, strict=True):
-        for link in (path[0] for path in answer.paths):
+        for (link,) in (*answer.paths, *answer.near):
             name = "指代" if link.type.endswith("是的") else "不指代"
             child = Annotation("候选词", candidate.start, candidate.end, candidate.text, link.score)
-            annotations.append(Annotation(name, pronoun.start, pronoun.end, pronoun.text, link.score, (child,)))
-    return Finding(tuple(annotations), tuple(answers))
+            said = Annotation(name, pronoun.start, pronoun.end, pronoun.text, link.score)
+            if (link,) in answer.paths:
+                annotations.append(replace(said, children=(child,)))
+            else:
+                near.append(Candidate(child, (said,), link.confidence))
+    return Finding(tuple(annotations), tuple(answers), tuple(near))
 
 
 def _reading(document: Document, schema: Schema) -> Plan:
@@ -226,13 +264,20 @@ def _reading(document: Document, schema: Schema) -> Plan:
         requests.append(Request(document.text, options, CLASSIFY, reduce=True))
     answers = yield requests
     annotations: list[Annotation] = []
+    near: list[Candidate] = []
     if leaves:
-        annotations += annotation_tree(answers[0].paths)
+        cut = _read(answers[0], annotation_tree)
+        annotations, near = list(cut.annotations), list(cut.candidates)
     for question, answer in zip(choices, answers[bool(leaves) :], strict=True):
-        for child in class_tree(answer.paths):
+        chosen = _read(answer, class_tree)
+        for child in chosen.annotations:
             option = replace(child, type=child.type[len(question.name) :])
             annotations.append(Annotation(question.name, None, None, "", child.score, (option,)))
-    return Finding(tuple(annotations), tuple(answers))
+        for other in chosen.candidates:
+            option = replace(other.annotation, type=other.annotation.type[len(question.name) :])
+            above = Annotation(question.name, None, None, "", option.score)
+            near.append(replace(other, annotation=option, above=(above,)))
+    return Finding(tuple(annotations), tuple(answers), tuple(near))
 
 
 def verbatim(document: Document, schema: Schema) -> Plan:

@@ -53,6 +53,20 @@ class Annotation:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """What was asked for and came near without becoming a finding; it stands below the annotations `above`.
+
+    Neither it nor those above hold children. Its score, the weakest of its chain, does not exceed the threshold, or the
+    chain ends too early (a subject without a relation), or another class was chosen, for which `confidence`, the mean
+    of the link probabilities, is compared.
+    """
+
+    annotation: Annotation
+    above: tuple[Annotation, ...] = ()
+    confidence: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """One element of a path in the reference's form: offsets count in the text given to the model.
 
@@ -76,7 +90,8 @@ class AnnotatedDocument:
 
     `windows` is the number of overlapping windows that the text was read in; `paths` the same
     findings in the reference's flat form; `notes` things the user should know, in plain words; `error` why the
-    document could not be annotated (then it has no findings), empty when it could.
+    document could not be annotated (then it has no findings), empty when it could; `candidates` what came near, best
+    first, where that was asked for.
     """
 
     document: Document
@@ -86,3 +101,4 @@ class AnnotatedDocument:
     paths: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
     error: str = ""
+    candidates: tuple[Candidate, ...] = ()

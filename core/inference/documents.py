@@ -61,6 +61,7 @@ def read_document(
         windows=max((answer.windows for answer in finding.answers), default=1),
         paths=tuple(path for answer in finding.answers for path in answer.paths),
         notes=tuple(dict.fromkeys(note for answer in finding.answers for note in answer.notes)),
+        candidates=finding.candidates,
     )
 
 
@@ -70,10 +71,15 @@ def temperature(task: Task, mode: str, temperatures: Mapping[str, float]) -> flo
 
 
 def link_limits(limits: Limits, temperature: float) -> Limits:
-    """The limits with the threshold that link probabilities must exceed for scores to exceed the asked one."""
+    """The limits with the threshold, and the floor, that link probabilities must exceed for scores to exceed those."""
     if temperature == 1.0:
         return limits
-    return replace(limits, threshold=float(temper(np.array(limits.threshold), 1 / temperature)))
+
+    def link(score: float) -> float:
+        return float(temper(np.array(score), 1 / temperature))
+
+    floor = None if limits.floor is None else link(limits.floor)
+    return replace(limits, threshold=link(limits.threshold), floor=floor)
 
 
 def _tempered(answer: Answer, temperature: float) -> Answer:
@@ -82,14 +88,14 @@ def _tempered(answer: Answer, temperature: float) -> Answer:
     After the choices: a score is the weakest link, so that dividing it divides all of them, and classes are still
     chosen as without a temperature.
     """
-    if temperature == 1.0 or not answer.paths:
+    if temperature == 1.0 or not (answer.paths or answer.near):
         return answer
 
     def warm(path: Path) -> Path:
         scores = temper(np.array([link.score for link in path]), temperature)
         return tuple(replace(link, score=float(score)) for link, score in zip(path, scores, strict=True))
 
-    return replace(answer, paths=tuple(warm(path) for path in answer.paths))
+    return replace(answer, paths=tuple(map(warm, answer.paths)), near=tuple(map(warm, answer.near)))
 
 
 def _side_by_side(

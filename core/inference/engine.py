@@ -145,11 +145,12 @@ class Engine:
         its turn; an `urgent` call goes before all that are not. Raises Cancelled soon after `cancelled()` is true,
         BusyError when too much urgent work waits already, and whatever stops the device.
         """
-        limits = self.limits if threshold is None else _with_threshold(self.limits, threshold)
+        limits = _with_thresholds(self.limits, threshold, floor)
         call = Call(client or f"call-{next(_calls)}", urgent, cancelled)
         coming = enumerate(items)
         flying: deque[Cohort] = deque()
         try:
+        floor: float | None = None,
             while True:
                 while len(flying) < COHORTS:
                     cohort = Cohort()
@@ -159,6 +160,9 @@ class Engine:
                     self._send(cohort, limits, call)
                     flying.append(cohort)
                 if not flying:
+
+        With a `floor`, what exceeds it but not the threshold is in the results as candidates; the findings stay the
+        same.
                     return
                 cohort = flying.popleft()
                 try:
@@ -245,7 +249,8 @@ def _failed(member: Member, error: RexError) -> tuple[int, AnnotatedDocument]:
     return member.index, AnnotatedDocument(member.item.document, member.item.task.name, (), error=str(error))
 
 
-def _with_threshold(limits: Limits, threshold: float) -> Limits:
-    if not 0.0 <= threshold < 1.0:
-        raise InputError(f"阈值 {threshold} 无效：请取 0 到 1 之间（不含 1）的数")
-    return replace(limits, threshold=threshold)
+def _with_thresholds(limits: Limits, threshold: float | None, floor: float | None) -> Limits:
+    for name, value in (("阈值", threshold), ("候选的下限", floor)):
+        if value is not None and not 0.0 <= value < 1.0:
+            raise InputError(f"{name} {value} 无效：请取 0 到 1 之间（不含 1）的数")
+    return replace(limits, threshold=limits.threshold if threshold is None else threshold, floor=floor)

@@ -6,13 +6,13 @@ Answer; the engine runs many of them at once, so that all prompts of a level sha
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from core.errors import SchemaError
-from core.inference.decoding import Fired
+from core.inference.decoding import Fired, logit, sigmoid
 from core.inference.prompts import Group, Hint, PieceEncoder, Prompt, assemble
 from core.inference.windows import split
 from core.model.tokenizer import Encoding, RexTokenizer
@@ -23,18 +23,31 @@ from core.types import Link, Path
 Reader = Generator[list[Prompt], list[Fired], Answer]
 MAX_SPANS = 300  # of one prompt, strongest first: a low threshold on a long text fires without end
 MAX_PREFIXES = 300  # asked on one level of one document
+MAX_NEAR = 200  # kept of one request, the best of every type first
 MULTI_LABEL_CONFIDENCE = 0.9  # the reference keeps labels whose mean confidence exceeds this (SPEC 7.6)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Token limits of one prompt (SPEC 1), the probability that a link must exceed, and the prefix groups of a hint."""
+    """Token limits of one prompt (SPEC 1), the probability that a link must exceed, and the prefix groups of a hint.
+
+    floor: what does not exceed the threshold is kept as near when it exceeds this; None: nothing is.
+    """
 
     max_length: int = 512
     stride: int = 32
     max_hint_length: int = 256
     threshold: float = 0.5
     max_groups: int = 0
+    floor: float | None = None
+
+    @property
+    def bar(self) -> float:
+        """The probability that a link must exceed to be looked at."""
+        return self.threshold if self.floor is None else min(self.threshold, self.floor)
+
+
+Key = tuple[tuple[str, int, int], ...]
 
 
 def read(request: Request, pieces: PieceEncoder, limits: Limits) -> Reader:
@@ -97,12 +110,34 @@ def _spans(fired: Fired, prompt: Prompt, text: str, notes: list[str]) -> list[tu
     return found
 
 
+def _parted(fired: Fired, limits: Limits) -> tuple[Fired, Fired | None]:
+    """What exceeds the threshold, exactly as the device would have decided, and what only exceeds the floor."""
+    if limits.bar == limits.threshold:
+        return fired, None
+    (bar,) = sigmoid(np.array([logit(limits.threshold)], np.float32))
+    strong = fired.probabilities.min(axis=1) > bar
+
+    def part(which: np.ndarray) -> Fired:
+        return Fired(
+            fired.heads[which], fired.tails[which], fired.markers[which], fired.probabilities[which], fired.classes
+        )
+
+    weak = np.flatnonzero(~strong)
+    if len(weak) > MAX_SPANS:
+        weak = weak[np.argsort(-fired.probabilities[weak].min(axis=1), kind="stable")]
+        later = np.ones(len(weak), bool)
+        later[np.unique(fired.markers[weak], return_index=True)[1]] = False  # a type that is rare keeps its best
+        weak = np.sort(weak[np.argsort(later, kind="stable")[:MAX_SPANS]])
+    return part(strong), part(weak)
+
+
 def _extract(request: Request, pieces: PieceEncoder, limits: Limits) -> Reader:
     tokenizer = pieces.tokenizer
     text = tokenizer.encode_text(request.text, markers=request.markers)
-    level: dict[tuple[tuple[str, int, int], ...], tuple[Path, tuple[SchemaType, ...]]]
+    level: dict[Key, tuple[Path, tuple[SchemaType, ...]]]
     level = {(): ((), request.schema.types)}
-    paths: dict[tuple[tuple[str, int, int], ...], Path] = {}
+    paths: dict[Key, Path] = {}
+    near: dict[Key, Path] = {}
     windows = 1
     notes: list[str] = []
     while level:
@@ -115,10 +150,13 @@ def _extract(request: Request, pieces: PieceEncoder, limits: Limits) -> Reader:
         results = yield prompts
         level = {}
         for prompt, fired in zip(prompts, results, strict=True):
-            for marker, link in _spans(fired, prompt, request.text, notes):
+            strong, weak = _parted(fired, limits)
+            for marker, link in _spans(weak, prompt, request.text, []) if weak is not None else ():
+                _keep(near, (*parents[prompt.markers[marker].group][0], link))
+            for marker, link in _spans(strong, prompt, request.text, notes):
                 group = prompt.markers[marker].group
                 path = (*parents[group][0], link)
-                key = tuple((one.type, one.start, one.end) for one in path)
+                key = _key(path)
                 children = nodes[group][link.type].children
                 if (not children or request.incomplete) and (key not in paths or paths[key][-1].score < link.score):
                     paths[key] = path
@@ -128,13 +166,40 @@ def _extract(request: Request, pieces: PieceEncoder, limits: Limits) -> Reader:
             notes.append(f"有 {len(level)} 个上级，只继续询问得分最高的 {MAX_PREFIXES} 个：请调高阈值或缩短文本")
             best = sorted(level, key=lambda key: -level[key][0][-1].score)[:MAX_PREFIXES]
             level = {key: level[key] for key in best}
-    return Answer(_finished(paths), windows, tuple(dict.fromkeys(notes)))
+        if limits.floor is not None:
+            near.update((key, path) for key, (path, _) in level.items())
+    found = _finished(paths)
+    return Answer(found, windows, tuple(dict.fromkeys(notes)), _nearest(near, found))
 
 
-def _finished(paths: dict[tuple[tuple[str, int, int], ...], Path]) -> tuple[Path, ...]:
+def _key(path: Path) -> Key:
+    return tuple((one.type, one.start, one.end) for one in path)
+
+
+def _keep(paths: dict[Key, Path], path: Path) -> None:
+    """Of a span seen in several windows the strongest stays."""
+    key = _key(path)
+    if key not in paths or paths[key][-1].score < path[-1].score:
+        paths[key] = path
+
+
+def _finished(paths: dict[Key, Path]) -> tuple[Path, ...]:
     """Drop unfinished paths that a longer one continues."""
     begun = {key[:length] for key in paths for length in range(1, len(key))}
     return tuple(path for key, path in paths.items() if key not in begun)
+
+
+def _nearest(near: dict[Key, Path], found: Sequence[Path]) -> tuple[Path, ...]:
+    """What is no part of a finding, best first; of more than MAX_NEAR paths the best of every type go before others."""
+    if not near:
+        return ()
+    known = {_key(path)[:length] for path in found for length in range(1, len(path) + 1)}
+    left = [path for key, path in near.items() if key not in known]
+    left.sort(key=lambda path: -min(link.score for link in path))
+    best = {tuple(link.type for link in path): number for number, path in reversed(list(enumerate(left)))}
+    first = set(best.values())
+    kept = sorted(range(len(left)), key=lambda number: (number not in first, number))[:MAX_NEAR]
+    return tuple(left[number] for number in sorted(kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,20 +220,26 @@ class _Candidate:
 def _classify(request: Request, pieces: PieceEncoder, limits: Limits) -> Reader:
     """Classes are read at the class token; when nothing fires the best guess is taken (SPEC 7.5)."""
     notes: list[str] = []
-    found, windows = yield from _class_levels(request, pieces, limits, notes, blank=False)
+    near: dict[Key, Path] = {}
+    found, windows = yield from _class_levels(request, pieces, limits, notes, near, blank=False)
     if not found and request.reduce:
-        found, windows = yield from _class_levels(request, pieces, limits, notes, blank=True)
+        near.clear()
+        found, windows = yield from _class_levels(request, pieces, limits, notes, near, blank=True)
     if request.reduce and found:
         best = max(found, key=lambda c: c.mean)
         sure = [c for c in found if c.mean > MULTI_LABEL_CONFIDENCE] if request.mode == MULTICLASSIFY else []
         found = sure or [best]
-    return Answer(tuple(c.path for c in found), windows, tuple(dict.fromkeys(notes)))
+    paths = tuple(c.path for c in found)
+    return Answer(paths, windows, tuple(dict.fromkeys(notes)), _nearest(near, paths))
 
 
 def _class_levels(
-    request: Request, pieces: PieceEncoder, limits: Limits, notes: list[str], *, blank: bool
+    request: Request, pieces: PieceEncoder, limits: Limits, notes: list[str], near: dict[Key, Path], *, blank: bool
 ) -> Generator[list[Prompt], list[Fired], tuple[list[_Candidate], int]]:
-    """All levels once; blank: every class counts, whether its links fired or not."""
+    """All levels once; blank: every class counts, whether its links fired or not.
+
+    `near` is filled, where there is a floor, with every class that was asked: their scores cost nothing.
+    """
     tokenizer = pieces.tokenizer
     multi = request.mode == MULTICLASSIFY
     token = CLASS_MARKERS[request.mode]
@@ -189,6 +260,9 @@ def _class_levels(
         leaves: list[_Candidate] = []
         for hint, prompts in zip(hints, by_hint, strict=True):
             votes = np.stack([_class_votes(next(results)) for _ in prompts])  # (windows, types, 3)
+            for number, marker in enumerate(hint.markers) if limits.floor is not None else ():
+                strongest = votes[[votes[:, number].min(axis=1).argmax()], number]
+                _keep(near, (*parents[marker.group][0], _vote(strongest, marker.type, token, -1.0, first=True)))
             for number in np.flatnonzero((votes > threshold).all(axis=2).any(axis=0)).tolist():
                 marker = hint.markers[number]
                 prefix, _ = parents[marker.group]

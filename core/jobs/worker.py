@@ -47,6 +47,7 @@ class Answer(Protocol):
         questions: Iterable[Question],
         *,
         threshold: float,
+        floor: float | None,
         urgent: bool,
         client: str,
         cancelled: Callable[[], bool],
@@ -70,7 +71,7 @@ def work(
     urgent: bool,
     stopped: Callable[[], bool],
 ) -> None:
-    """Work on jobs of one threshold that `owner` holds until they end, are taken away, or `stopped()` is true.
+    """Work on jobs of one threshold and floor that `owner` holds till they end, are taken away, or `stopped()` is true.
 
     What is stopped goes back into the queue; what cannot go on fails with the reason. Never raises RexError except
     StorageError, when the database cannot even be told.
@@ -117,12 +118,17 @@ def _read(
     urgent: bool,
     stopped: Callable[[], bool],
 ) -> None:
-    threshold = next(iter(held.values())).threshold
+    threshold, floor = next((job.threshold, job.floor) for job in held.values())
     ground = {"dtype": provenance.dtype, "device": provenance.device}
 
     def read(questions: Iterable[Question], flying: dict[int, tuple[int, Pending]], keep: Keep) -> None:
         answers = reader.answer(
-            questions, threshold=threshold, urgent=urgent, client=owner, cancelled=lambda: stopped() or not held
+            questions,
+            threshold=threshold,
+            floor=floor,
+            urgent=urgent,
+            client=owner,
+            cancelled=lambda: stopped() or not held,
         )
         last = time.perf_counter()
         for place, result in answers:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from core.types import Annotation, Document, Link, Path, Span
+from core.types import Annotation, Candidate, Document, Link, Path, Span
 
 
 class FlatAnnotation(NamedTuple):
@@ -90,6 +90,23 @@ def dump_paths(paths: Iterable[Path]) -> list[list[list[Any]]]:
 def load_paths(stored: Iterable[Iterable[Sequence[Any]]]) -> tuple[Path, ...]:
     """The paths that `dump_paths` wrote."""
     return tuple(tuple(Link(*link) for link in path) for path in stored)
+
+
+def dump_candidates(candidates: Iterable[Candidate]) -> list[list[Any]]:
+    """Candidates as JSON lists of the confidence and [type, start, end, text, score] of each link of the chain."""
+    return [
+        [one.confidence, *([a.type, a.start, a.end, a.text, a.score] for a in (*one.above, one.annotation))]
+        for one in candidates
+    ]
+
+
+def load_candidates(stored: Iterable[Sequence[Any]]) -> tuple[Candidate, ...]:
+    """The candidates that `dump_candidates` wrote."""
+    found = []
+    for confidence, *chain in stored:
+        *above, last = (Annotation(*link) for link in chain)
+        found.append(Candidate(last, tuple(above), confidence))
+    return tuple(found)
 
 
 def flatten(annotations: Sequence[Annotation]) -> list[FlatAnnotation]:

@@ -54,9 +54,11 @@ def submit(
     threshold: float,
     owner: str = "",
 ) -> int:
+    floor: float | None = None,
     """Queue one task over stored documents, each once, in their order; returns the number of the job.
 
-    With an `owner` nobody else can take it: it is being worked on from its first moment.
+    With an `owner` nobody else can take it: it is being worked on from its first moment. With a `floor`, what exceeds
+    it but not the threshold is kept as candidates.
     """
     waiting = list(dict.fromkeys(document_ids))
     with _transaction(engine) as session:
@@ -70,6 +72,7 @@ def submit(
             device="",
             threshold=threshold,
             state="running" if owner else "queued",
+            floor=floor,
             total=len(waiting),
             source=source,
             owner=owner,

@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, Select, func, select, tuple_
 
 from core.errors import StorageError
-from core.storage.codec import StoredAnnotation, build_document, load_paths, unflatten
+from core.storage.codec import StoredAnnotation, build_document, load_candidates, load_paths, unflatten
 from core.storage.database import storage_errors
 from core.storage.search import Search, conditions, count_by_metadata
-from core.storage.tables import AnnotationRow, DocumentRow, RunDocumentRow, RunRow, SchemaRow
+from core.storage.tables import AnnotationRow, CandidatesRow, DocumentRow, RunDocumentRow, RunRow, SchemaRow
+from core.storage.visibility import documents_of_runs, mine, visible_runs
 from core.types import AnnotatedDocument, Document
 
 PREVIEW_CHARACTERS = 120
@@ -27,8 +28,8 @@ class RunInfo:
     """A run, which is a job, as a list shows it; `annotations` counts its findings, children included.
 
     `source` is the checkpoint that it asks for (empty: imported), `failed` counts the documents of `done` that could
-    not be annotated, `owner` the process that works on it, last heard of at `heartbeat_at`, and `worked_s` the seconds
-    spent by all processes.
+    not be annotated, `owner` the process that works on it, last heard of at `heartbeat_at`, `worked_s` the seconds
+    spent by all processes, and `floor` the score that candidates exceed, None where none are kept.
     """
 
     id: int
@@ -55,6 +56,7 @@ class RunInfo:
     owner: str
     heartbeat_at: datetime | None
     worked_s: float
+    floor: float | None
 
     @property
     def active(self) -> bool:
@@ -227,8 +229,13 @@ def iter_numbered(
         .join(RunDocumentRow, RunDocumentRow.document_id == DocumentRow.id)
         .where(RunDocumentRow.run_id == run_id)
         .order_by(RunDocumentRow.position, RunDocumentRow.document_id)
+            CandidatesRow.found,
         .limit(batch)
     )
+        .outerjoin(
+            CandidatesRow,
+            (CandidatesRow.run_id == RunDocumentRow.run_id) & (CandidatesRow.document_id == RunDocumentRow.document_id),
+        )
     if document_id is not None:
         query = query.where(RunDocumentRow.document_id == document_id)
     columns = ("document_id", "id", "parent_id", "type", "start", "end", "text", "score")
@@ -260,6 +267,7 @@ def iter_numbered(
             yield row.id, result
 
 
+                candidates=load_candidates(row.found or ()),
 def type_counts(engine: Engine, run_id: int) -> dict[str, int]:
     """How often each type occurs in a run's findings, children included, most frequent first."""
     count = func.count()

@@ -8,15 +8,17 @@ from typing import Any, NamedTuple
 from sqlalchemy import ScalarSelect, delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
-from core.storage.codec import document_inputs, dump_paths, flatten
+from core.storage.codec import document_inputs, dump_candidates, dump_paths, flatten
 from core.storage.tables import (
     AnnotationRow,
+    CandidatesRow,
     DocumentMetadataRow,
     DocumentRow,
     RunDocumentRow,
     RunRow,
     utc_now,
 )
+from core.storage.visibility import owner_values
 from core.types import AnnotatedDocument, Document
 
 # What an index holds of a key or value of metadata.
@@ -42,6 +44,7 @@ def insert_documents(session: Session, documents: Sequence[tuple[Document, str]]
     if not documents:
         return []
     now = utc_now()
+    owner = owner_values(session.connection())
     ids = _new_ids(session, DocumentRow, len(documents))
     rows = [
         {
@@ -54,6 +57,7 @@ def insert_documents(session: Session, documents: Sequence[tuple[Document, str]]
             "metadata": dict(document.metadata),
             "sha256": sha256,
             "created_at": now,
+            **owner,
         }
         for row_id, (document, sha256) in zip(ids, documents, strict=True)
     ]
@@ -118,6 +122,13 @@ def insert_results(session: Session, run_id: int, finished: Sequence[Finished]) 
         for one in finished
     ]
     session.execute(insert(RunDocumentRow), rows)
+    near = [
+        {"run_id": run_id, "document_id": one.document_id, "found": dump_candidates(one.result.candidates)}
+        for one in finished
+        if one.result.candidates
+    ]
+    if near:
+        session.execute(insert(CandidatesRow), near)
     count = _insert_annotations(session, run_id, finished)
     windows = sum(one.result.windows for one in finished) - sum(row[1] for row in old)
     failed = sum(bool(one.result.error) for one in finished) - sum(bool(row[3]) for row in old)

@@ -134,6 +134,8 @@ class RunRow(Base):
     failed: Mapped[int] = mapped_column(default=0, server_default="0")
     # the process that works on it, and when that was last heard of; see `core.jobs.lease`
     owner: Mapped[str] = mapped_column(String(255), default="", server_default="")
+    # candidates between this and the threshold are kept; NULL: none
+    floor: Mapped[float | None] = mapped_column(Float)
     heartbeat_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     # seconds spent on it by all processes together
     worked_s: Mapped[float] = mapped_column(Float, default=0.0, server_default="0")
@@ -180,6 +182,22 @@ class JobDocumentRow(Base):
 
 class AnnotationRow(Base):
     """One node of a document's annotation tree; `position` is its place in depth-first order."""
+class CandidatesRow(Base):
+    """What came near the threshold of a run in one document; there is no row where nothing did or nobody asked."""
+
+    __tablename__ = "candidates"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["run_id", "document_id"], ["run_documents.run_id", "run_documents.document_id"], ondelete="CASCADE"
+        ),
+    )
+
+    run_id: Mapped[int] = mapped_column(primary_key=True)
+    document_id: Mapped[int] = mapped_column(primary_key=True)
+    # best first: [confidence, [type, start, end, text, score] for each link of the chain]; read and written whole
+    found: Mapped[list[list[Any]]] = mapped_column(JSON)
+
+
 
     __tablename__ = "annotations"
     __table_args__ = (
