@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from core.config import Settings
+from core.config import Settings, visible_devices
 from core.gpu.monitor import GpuMonitor
+from core.gpu.visible import Visible
+from core.health.readiness import Preload
+from core.health.server import start_health
 from core.services import Application
 from core.storage.database import migrate, open_database
+from core.telemetry.logs import log, start_logging
 
 
 def build(settings: Settings | None = None) -> Application:
@@ -13,6 +17,24 @@ def build(settings: Settings | None = None) -> Application:
     settings = settings or Settings()
     database = open_database(settings.resolved_database_url)
     migrate(database)
-    app = Application(settings, database=database, monitor=GpuMonitor())
+    app = Application(settings, database=database, monitor=GpuMonitor(visible=Visible(*visible_devices())))
     app.store.close_abandoned_imports()
+    return app
+
+
+def serve(settings: Settings | None = None) -> Application:
+    """The application of a desk that others use: with its log, its health port, what a stopped process left taken up
+    again, and the model loaded ahead if that is set."""
+    settings = settings or Settings()
+    start_logging(
+        settings.log_level, settings.log_file, turn_over_bytes=settings.log_bytes, keep_files=settings.log_files
+    )
+    app = build(settings)
+    preload = Preload(app) if settings.preload else None
+    health = start_health(app, preload)
+    app.closers += [one.close for one in (preload, health) if one is not None]
+    app.runner.start()
+    if preload is not None:
+        preload.start()
+    log("start", model=settings.model_source, device=settings.device)
     return app

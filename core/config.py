@@ -208,3 +208,8 @@ def caching_off() -> bool:
 def c_compiler() -> str:
     """The C compiler that Triton is told to use, empty when it is to look for one."""
     return os.environ.get("CC", "")
+
+
+def visible_devices() -> tuple[str | None, str]:
+    """CUDA_VISIBLE_DEVICES, None where it is not set, and CUDA_DEVICE_ORDER."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("CUDA_DEVICE_ORDER", "")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 LIBRARY_MISSING = -1  # our own code: the Python package itself is not installed
-NOT_SUPPORTED, FUNCTION_MISSING, LOST = 3, 13, 15
+NOT_SUPPORTED, TIMED_OUT, FUNCTION_MISSING, LOST = 3, 10, 13, 15
 
 MEMORY_V2 = 0x02000028  # nvmlMemory_v2: reports the driver's own memory apart from what is used
-SENSOR_GPU, THRESHOLD_SLOWDOWN = 0, 1
+SENSOR_GPU, THRESHOLD_SHUTDOWN, THRESHOLD_SLOWDOWN = 0, 0, 1
 CLOCK_SM, CLOCK_MEMORY = 1, 2
-ECC_UNCORRECTED, ECC_VOLATILE = 1, 0
+ECC_UNCORRECTED, ECC_VOLATILE, ECC_AGGREGATE = 1, 0, 1
+EVENT_XID = 8
 FIELD_MEMORY_TEMPERATURE = 82
 
 _REASONS = {
@@ -18,7 +19,9 @@ _REASONS = {
     1: "NVML 未初始化",
     3: "此卡或此模式不提供",
     4: "当前用户没有读取权限",
+    6: "没有找到这一项",
     9: "NVIDIA 驱动没有加载：请检查 nvidia-smi 能否运行",
+    10: "驱动没有及时回答",
     12: "没有找到 NVIDIA 驱动（缺少 libnvidia-ml），按 CPU 模式运行",
     13: "驱动版本太旧，没有此项读数",
     15: "GPU 已掉线（可能已从总线脱落）：请查看 dmesg，通常需要重启机器",

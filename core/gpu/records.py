@@ -21,21 +21,36 @@ THROTTLE_REASONS: Mapping[int, str] = {
 # What slows a busy card down is worth a word; an idle card or chosen clocks are not.
 ALERTS = frozenset({"hw_slowdown", "hw_thermal", "hw_power_brake"})
 WARNINGS = frozenset({"sw_power_cap", "sw_thermal", "reliability"})
+INFORMATION = frozenset(THROTTLE_REASONS.values()) - ALERTS - WARNINGS
 
 
 @dataclass(frozen=True, slots=True)
 class GpuProcess:
-    """A process that NVML sees on a card; `memory_bytes` is None where the driver does not tell (Windows)."""
+    """A process that NVML sees on a card; `memory_bytes` is None where the driver does not tell (Windows).
+
+    `user` is None where the number is that of another system, as in a container; `sm_percent` is the share of time.
+    """
 
     pid: int
     name: str
     memory_bytes: int | None
     own: bool = False
+    user: str | None = None
+    sm_percent: int | None = None
+    graphics: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Xid:
+    """An error that the driver reported of a card, by NVIDIA's number, and when it was heard."""
+
+    time_s: float
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
 class TorchMemory:
-    """What PyTorch of this process holds on one card."""
+    """What PyTorch of this process holds on one card; the peaks are those of the present window (`core.gpu.peaks`)."""
 
     device_index: int
     allocated_bytes: int
@@ -45,6 +60,13 @@ class TorchMemory:
     inactive_split_bytes: int
     alloc_retries: int
     ooms: int
+    active_bytes: int = 0
+    segments: int = 0
+
+    @property
+    def unused_share(self) -> float:
+        """The part of what is held that is not handed out, 0 to 1; much of it under load means fragmentation."""
+        return 1 - self.allocated_bytes / self.reserved_bytes if self.reserved_bytes else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +77,8 @@ class GpuSnapshot:
     `own_bytes` is what this whole process holds; `own_source` says how that is known: "pid" (the driver
     lists our process), "only" (the one process listed must be ours), "none" (CUDA is not in use here),
     "hidden" (a container hides the process numbers: only PyTorch's part is known).
+    `cuda_index` is CUDA's number of it; `visible` says whether this process may use it (CUDA_VISIBLE_DEVICES).
+    `energy_j` counts since the driver was loaded; `xids` are the errors since the first reading.
     `missing` maps the name of each value that is None to the reason; `problem` is set when the card is gone.
     """
 
@@ -64,6 +88,11 @@ class GpuSnapshot:
     driver_version: str | None = None
     cuda_version: str | None = None
     capability: str | None = None
+    pci_bus_id: str | None = None
+    compute_mode: str | None = None
+    driver_model: str | None = None
+    cuda_index: int | None = None
+    visible: bool | None = None
     total_bytes: int | None = None
     used_bytes: int | None = None
     free_bytes: int | None = None
@@ -76,8 +105,10 @@ class GpuSnapshot:
     temperature_c: int | None = None
     memory_temperature_c: int | None = None
     slowdown_temperature_c: int | None = None
+    shutdown_temperature_c: int | None = None
     power_w: float | None = None
     power_limit_w: float | None = None
+    energy_j: float | None = None
     sm_clock_mhz: int | None = None
     sm_clock_max_mhz: int | None = None
     memory_clock_mhz: int | None = None
@@ -87,6 +118,11 @@ class GpuSnapshot:
     fan_percent: int | None = None
     ecc_enabled: bool | None = None
     ecc_uncorrected: int | None = None
+    ecc_lifetime: int | None = None
+    remapped_rows: int | None = None
+    remap_pending: bool | None = None
+    remap_failed: bool | None = None
+    xids: tuple[Xid, ...] | None = None
     mig_enabled: bool | None = None
     mig_instance: int | None = None
     processes: tuple[GpuProcess, ...] | None = None
@@ -103,7 +139,10 @@ class GpuSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class HostSnapshot:
-    """This process and the machine; `cpu_percent` counts one busy core as 100."""
+    """This process and the machine; `cpu_percent` counts one busy core as 100.
+
+    `peak_rss_bytes` is this process's highest since it started; the worker is the process of the model, if it has one.
+    """
 
     rss_bytes: int | None = None
     total_bytes: int | None = None
@@ -112,6 +151,10 @@ class HostSnapshot:
     machine_cpu_percent: float | None = None
     cores: int | None = None
     threads: int | None = None
+    peak_rss_bytes: int | None = None
+    swap_bytes: int | None = None
+    worker_rss_bytes: int | None = None
+    worker_cpu_percent: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,3 +212,35 @@ def memory_segments(card: GpuSnapshot) -> tuple[Segment, ...]:
         Segment("free", card.total_bytes - card.used_bytes - driver),
     )
     return tuple(part for part in parts if part.size_bytes > 0 or part.kind == "free")
+
+
+@dataclass(frozen=True, slots=True)
+class CardPeak:
+    """The most on one card: handed out and held by our PyTorch, and all that we held."""
+
+    allocated_bytes: int = 0
+    reserved_bytes: int = 0
+    held_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Peaks:
+    """The most since `since_s`, by the card's UUID, and of our processes' memory on the host together."""
+
+    since_s: float
+    cards: Mapping[str, CardPeak] = field(default_factory=dict)
+    host_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerStatus:
+    """How the readings come: age of the last one, and `stalled` when the driver does not answer any more.
+
+    `sessions` counts the screens that asked lately; with none, and no job running, the sampler pauses.
+    """
+
+    age_s: float | None
+    interval_s: float
+    stalled: bool
+    paused: bool
+    sessions: int

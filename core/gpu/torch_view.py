@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 
+from core.gpu import peaks
 from core.gpu.records import TorchMemory
 
 
@@ -25,16 +26,30 @@ def torch_memory() -> dict[str, TorchMemory]:
     readings = {}
     for index in range(torch.cuda.device_count()):
         stats = torch.cuda.memory_stats(index)
+        top = peaks.of(index, stats.get("allocated_bytes.all.peak", 0), stats.get("reserved_bytes.all.peak", 0))
         readings[bare_uuid(str(torch.cuda.get_device_properties(index).uuid))] = TorchMemory(
             device_index=index,
             allocated_bytes=stats.get("allocated_bytes.all.current", 0),
             reserved_bytes=stats.get("reserved_bytes.all.current", 0),
-            peak_allocated_bytes=stats.get("allocated_bytes.all.peak", 0),
-            peak_reserved_bytes=stats.get("reserved_bytes.all.peak", 0),
+            peak_allocated_bytes=top[0],
+            peak_reserved_bytes=top[1],
             inactive_split_bytes=stats.get("inactive_split_bytes.all.current", 0),
             alloc_retries=stats.get("num_alloc_retries", 0),
             ooms=stats.get("num_ooms", 0),
+            active_bytes=stats.get("active_bytes.all.current", 0),
+            segments=stats.get("segment.all.current", 0),
         )
+    return readings
+
+
+def new_window() -> dict[str, TorchMemory]:
+    """Begin a new window of peaks on every card; returns the memory with the peaks of the one that ends."""
+    readings = torch_memory()
+    torch = running_torch()
+    if torch is not None:
+        for reading in readings.values():
+            torch.cuda.reset_peak_memory_stats(reading.device_index)
+    peaks.forget()
     return readings
 
 

@@ -16,7 +16,7 @@ from core.gpu.flush import FlushReport, MemoryReading, flush, read_memory
 from core.gpu.profiles import Profile
 from core.gpu.records import TorchMemory
 from core.gpu.tenant import Tenant, TenantStatus, move_in
-from core.gpu.torch_view import torch_memory
+from core.gpu.torch_view import new_window, torch_memory
 from core.inference.forward import run as forward
 from core.inference.graphs import Graphs
 from core.inference.packing import Packed, Raw
@@ -81,6 +81,9 @@ class DeviceOwner(Protocol):
 
     def cards(self) -> dict[str, TorchMemory] | None:
         """PyTorch's memory by card as last heard, without waiting; None when CUDA refuses to say."""
+
+    def new_window(self) -> dict[str, TorchMemory] | None:
+        """Begin a new window of PyTorch's peaks; the memory with those of the old one, None when CUDA is gone."""
 
     def flush(self) -> FlushReport:
         """Give cached memory back."""
@@ -221,6 +224,13 @@ class LocalOwner:
         """PyTorch's memory by card; None when CUDA refuses to say, for instance after a fault."""
         try:
             return torch_memory()
+        except RuntimeError:
+            return None
+
+    def new_window(self) -> dict[str, TorchMemory] | None:
+        """Begin a new window of PyTorch's peaks in this process."""
+        try:
+            return new_window()
         except RuntimeError:
             return None
 

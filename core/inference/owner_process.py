@@ -130,6 +130,13 @@ class ProcessOwner:
         """Card, profile and budget as the process last told them; None while there is none."""
         return self._report.status if self.loaded else None
 
+    def new_window(self) -> dict[str, TorchMemory] | None:
+        """Begin a new window of PyTorch's peaks in the process; empty while there is none."""
+        if not self.loaded:
+            return {}
+        readings: dict[str, TorchMemory] | None = self._ask("new_window")
+        return readings
+
     def flush(self) -> FlushReport:
         """Give the process's cached memory back."""
         report: FlushReport | None = self._ask("flush")

@@ -72,6 +72,7 @@ def _reply(owner: LocalOwner, verb: str, value: Any) -> Reply:
         "begin": owner.load,
         "run": lambda: owner.run(value),
         "memory": owner.memory,
+        "new_window": owner.new_window,
         "flush": owner.flush,
         "trim": owner.trim,
     }

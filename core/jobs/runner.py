@@ -10,15 +10,23 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine
 
 from core.errors import RexError
+from core.gpu.watch import Watch
 from core.jobs.lease import is_gone, make_owner
 from core.jobs.worker import Reader, work
-from core.storage import job_queries, job_store, queries
+from core.storage import job_memory, job_queries, job_store, queries
+from core.storage.job_memory import JobMemory
+from core.telemetry.logs import log, told_with
 
 POLL_S = 1.0
 """How often the queue is looked at, and how often the process says that it lives."""
 
 JOBS_AT_ONCE = 4
 """Jobs taken from the queue that run side by side; their batches take turns."""
+
+
+Record = Callable[[str, str], None]
+Open = Callable[[bool], Watch]
+"""Begins to follow the memory of a stretch; true where that may wait for the batch in flight to be exact."""
 
 
 @dataclass(slots=True)
@@ -33,16 +41,23 @@ class Stretch:
 
 
 class JobRunner:
-    """The jobs of this process; `source` names the checkpoint that it answers with, `record(kind, text)` is told of
-    errors that no job can show.
+    """The jobs of this process; `source` names the checkpoint that it answers with, `record(kind, text)` is told when
+    long jobs begin and end and of errors that no job can show, `watch` follows what they take of the machine.
 
     Nothing is taken from the queue before `start`; `take` works on given jobs at once.
     """
 
     def __init__(
-        self, database: Engine, *, source: str, reader: Reader, record: Callable[[str, str], None] = lambda *_: None
+        self,
+        database: Engine,
+        *,
+        source: str,
+        reader: Reader,
+        record: Record = lambda *_: None,
+        watch: Open | None = None,
     ) -> None:
         self._database, self.source, self._reader, self._record = database, source, reader, record
+        self._open = watch
         self._stretches: dict[str, Stretch] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -68,7 +83,7 @@ class JobRunner:
         """Work on jobs that `owner`, a token of this process, holds already; together, in one thread."""
         stretch = Stretch(tuple(job_ids), owner, urgent)
         stretch.thread = threading.Thread(
-            target=self._run, args=(stretch,), name=f"job-{'-'.join(map(str, job_ids))}", daemon=True
+            target=self._run_told, args=(stretch,), name=f"job-{'-'.join(map(str, job_ids))}", daemon=True
         )
         with self._lock:  # together: whoever finds the stretch may join its thread
             self._stretches[owner] = stretch
@@ -77,6 +92,15 @@ class JobRunner:
 
     def look(self) -> None:
         """Look at the queue now: something has changed."""
+        self._wake.set()
+
+    def turn_to(self, source: str) -> None:
+        """Answer with another checkpoint: jobs from the queue go back into it, and those that ask for it are taken."""
+        self.source = source
+        with self._lock:
+            for stretch in self._stretches.values():
+                if not stretch.urgent:
+                    stretch.stop.set()
         self._wake.set()
 
     def holds(self, job_id: int) -> bool:
@@ -112,9 +136,19 @@ class JobRunner:
             if thread is not None:
                 thread.join(timeout_s)
 
+    def _run_told(self, stretch: Stretch) -> None:
+        with told_with(jobs=list(stretch.job_ids), request=stretch.owner.rpartition("/")[2]):
+            log("jobs.begin", urgent=stretch.urgent)
+            began = time.perf_counter()
+            self._run(stretch)
+            log("jobs.end", urgent=stretch.urgent, seconds=round(time.perf_counter() - began, 3))
+
     def _run(self, stretch: Stretch) -> None:
+        watch = None
         try:
             jobs = [queries.get_run(self._database, one) for one in stretch.job_ids]
+            watch = None if self._open is None else self._open(not stretch.urgent)
+            self._tell(stretch, "job")
             work(
                 self._database,
                 jobs,
@@ -122,13 +156,38 @@ class JobRunner:
                 reader=self._reader,
                 urgent=stretch.urgent,
                 stopped=lambda: stretch.stop.is_set() or self._closed.is_set(),
+                measured=lambda: self._measure(stretch, watch),
             )
+            self._tell(stretch, "job_end")
         except RexError as error:  # the database could not even be told: the job is taken up again later
             self._record("error", str(error))
         finally:
+            self._part(stretch, watch)
             with self._lock:
                 del self._stretches[stretch.owner]
             self._wake.set()
+
+    def _tell(self, stretch: Stretch, event: str) -> None:
+        """Mark the beginning or end of jobs that nobody sits and waits for."""
+        for job_id in () if stretch.urgent else stretch.job_ids:
+            job = queries.get_run(self._database, job_id)
+            state = f"，{job_store.STATES[job.state]}" if event == "job_end" else ""
+            self._record(event, f"作业 {job_id}（{job.task}）：{job.done} / {job.total} 篇{state}")
+
+    def _measure(self, stretch: Stretch, watch: Watch | None) -> None:
+        """Keep what the stretch took, once."""
+        if watch is not None and watch.open:
+            taken = watch.take()
+            watch.close()
+            memory = JobMemory(taken.gpu_bytes, taken.host_bytes, taken.energy_j)
+            job_memory.keep(self._database, stretch.job_ids, memory)
+
+    def _part(self, stretch: Stretch, watch: Watch | None) -> None:
+        """The end of the watch; what was stopped or failed is measured too."""
+        try:
+            self._measure(stretch, watch)
+        except RexError as error:
+            self._record("error", str(error))
 
     def _keep_watch(self) -> None:
         with self._lock:

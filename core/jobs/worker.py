@@ -56,10 +56,11 @@ class Answer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """What answers jobs: `provenance` loads the model if need be and names it."""
+    """What answers jobs: `provenance` loads the model if need be and names it; `source` is how jobs ask for it."""
 
     provenance: Callable[[], Provenance]
     answer: Answer
+    source: Callable[[], str]
 
 
 def work(
@@ -70,19 +71,26 @@ def work(
     reader: Reader,
     urgent: bool,
     stopped: Callable[[], bool],
+    measured: Callable[[], None] = lambda: None,
 ) -> None:
     """Work on jobs of one threshold and floor that `owner` holds till they end, are taken away, or `stopped()` is true.
 
     What is stopped goes back into the queue; what cannot go on fails with the reason. Never raises RexError except
-    StorageError, when the database cannot even be told.
+    StorageError, when the database cannot even be told. `measured` is called when all is read, before a job ends.
     """
     held = {job.id: job for job in jobs}
     try:
         provenance = reader.provenance()
+        source = reader.source()
         for job in jobs:
+            if job.source != source:  # another checkpoint was chosen meanwhile: the job waits for its own
+                del held[job.id]
+                job_store.release(database, job.id, owner)
+                continue
             _begin(database, job, owner, provenance=provenance, held=held)
         if held:
             _read(database, held, owner, reader=reader, provenance=provenance, urgent=urgent, stopped=stopped)
+            measured()
         for job_id in list(held):
             if not job_store.finish(database, job_id, owner):
                 job_store.fail(database, job_id, owner, error="有文档没有得到结果：请继续这个作业")

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from core.gpu.cards import TORCH_UNREADABLE, decode_throttle, read_cards
+from core.gpu.card_load import decode_throttle
+from core.gpu.cards import TORCH_UNREADABLE, read_cards
 from core.gpu.nvml import NvmlFailure
 from core.gpu.records import GpuSnapshot, TorchMemory, memory_segments
 

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from core.gpu.monitor import NO_CARD, GpuMonitor
+from core.gpu.driver_session import NO_CARD
+from core.gpu.monitor import GpuMonitor
 from core.gpu.nvml import LIBRARY_MISSING, NvmlDriver, NvmlFailure
 from core.gpu.records import TorchMemory
 

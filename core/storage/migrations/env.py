@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from alembic import context
 
-from core.storage import review_tables, schema_tables  # noqa: F401  (they declare tables of Base)
+from core.storage import (  # noqa: F401  (tables of Base)
+    access_tables,
+    memory_tables,
+    review_tables,
+    schema_tables,
+    tuning_tables,
+)
 from core.storage.tables import Base
 
 # Logging is left as the application set it up; `render_as_batch` because SQLite alters few things in place.
