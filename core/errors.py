@@ -10,7 +10,8 @@ RexError
  ├── DeviceError       the chosen device is absent or fails
  │    └── GpuMemoryError   a single window does not fit into the GPU memory that is left
  │    └── WorkerError  the process that holds the model ended and could not be replaced
- ├── BusyError         too much waits for the model already
+ ├── BusyError         too much waits for the model already, or a user asks too much
+ ├── AccessError       somebody may not do this, or is not known
  └── Cancelled         the user stopped the work
 
 Messages say what happened, with which file or value, and what to do next. Pages show them as they are.
@@ -67,6 +68,10 @@ class WorkerError(DeviceError):
 
 class BusyError(RexError):
     """Too much waits for the model already."""
+
+
+class AccessError(RexError):
+    """Somebody may not do this, or is not known; nothing was done."""
 
 
 class Cancelled(RexError):

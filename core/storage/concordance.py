@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, Engine, func, select
 
 from core.storage.database import storage_errors
-from core.storage.explore_queries import Filter, conditions, fetch
+from core.storage.explore_queries import Filter, conditions, fetch, visible
 from core.storage.search import Search
 from core.storage.search import conditions as search_conditions
 from core.storage.tables import AnnotationRow, DocumentRow, RunDocumentRow
@@ -50,13 +50,14 @@ class Match:
 
 def count_findings(engine: Engine, chosen: Filter) -> int:
     """How many findings with a place in the text `find_lines` would give without a limit."""
+    chosen = visible(engine, chosen)
     query = select(func.count()).where(*conditions(chosen), AnnotationRow.start.is_not(None))
     return int(fetch(engine, query)[0][0])
 
 
 def find_lines(engine: Engine, chosen: Filter, *, limit: int = 25, offset: int = 0) -> list[Line]:
     """The findings of the filter in their context, in the order of runs, documents and places."""
-    row = AnnotationRow
+    chosen, row = visible(engine, chosen), AnnotationRow
     query = (
         select(row.run_id, row.document_id, row.start, row.end, row.type, row.score)
         .where(*conditions(chosen), row.start.is_not(None))
@@ -79,6 +80,7 @@ def find_lines(engine: Engine, chosen: Filter, *, limit: int = 25, offset: int =
 
 def count_word(engine: Engine, chosen: Filter, word: str) -> int:
     """How many documents of the filter's runs hold `word`."""
+    chosen = visible(engine, chosen)
     with storage_errors(engine), engine.connect() as connection:
         query = select(func.count(func.distinct(DocumentRow.id))).select_from(DocumentRow)
         return int(connection.scalar(query.where(*_holding(connection, chosen, word))) or 0)
@@ -89,6 +91,7 @@ def word_lines(engine: Engine, chosen: Filter, word: str, *, limit: int = 10, of
 
     Of the filter, runs, metadata and sample count. A document shows at most `MOST_IN_ONE` occurrences.
     """
+    chosen = visible(engine, chosen)
     with storage_errors(engine), engine.connect() as connection:
         query = select(DocumentRow.id, DocumentRow.text).where(*_holding(connection, chosen, word))
         rows = connection.execute(query.order_by(DocumentRow.id).limit(limit).offset(offset)).all()
@@ -110,13 +113,14 @@ def word_lines(engine: Engine, chosen: Filter, word: str, *, limit: int = 10, of
 
 def count_matches(engine: Engine, chosen: Filter) -> int:
     """How many pairs of a run and a document `find_matches` would give without a limit."""
+    chosen = visible(engine, chosen)
     pairs = select(AnnotationRow.run_id, AnnotationRow.document_id).where(*conditions(chosen)).distinct().subquery()
     return int(fetch(engine, select(func.count()).select_from(pairs))[0][0])
 
 
 def find_matches(engine: Engine, chosen: Filter, *, limit: int = 25, offset: int = 0) -> list[Match]:
     """The documents of each run with findings that the filter means."""
-    row = AnnotationRow
+    chosen, row = visible(engine, chosen), AnnotationRow
     pairs = (
         select(row.run_id, row.document_id, func.count().label("findings"), func.max(row.score).label("score"))
         .where(*conditions(chosen))

@@ -15,6 +15,7 @@ from alembic.util.exc import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
+from core.access.principal import ANALYST, principal_of, require
 from core.errors import StorageError
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
@@ -85,7 +86,11 @@ def migrations() -> Config:
 
 
 def writing(engine: Engine) -> Engine:
-    """The same database, whose transactions take the write lock at their start."""
+    """The same database, whose transactions take the write lock at their start.
+
+    Every write goes through here. Raises AccessError when who acts may only look.
+    """
+    require(principal_of(engine), ANALYST)
     return engine.execution_options(**{IMMEDIATE: True})
 
 

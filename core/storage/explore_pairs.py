@@ -10,7 +10,7 @@ from itertools import combinations_with_replacement
 from sqlalchemy import Engine, case, func, or_, select
 from sqlalchemy.orm import aliased
 
-from core.storage.explore_queries import Filter, fetch, of_documents, of_scores, rows
+from core.storage.explore_queries import Filter, fetch, of_documents, of_scores, rows, visible
 from core.storage.tables import AnnotationRow
 
 
@@ -34,7 +34,7 @@ def together(
     A pair of one and the same item counts the documents that have it.
     """
     items = sorted(words or types)
-    row = rows(chosen, "document_id", "text" if words else "type")
+    row = rows(visible(engine, chosen), "document_id", "text" if words else "type")
     item = row.text if words else row.type
     number = case({name: str(place) for place, name in enumerate(items)}, value=item)
     found = select(row.document_id, number.label("number")).where(item.in_(items)).distinct().subquery()
@@ -53,6 +53,7 @@ def edges(engine: Engine, chosen: Filter, *, limit: int = 60) -> list[Edge]:
 
     The types and words of the filter may be those of either end, its scores are the object's.
     """
+    chosen = visible(engine, chosen)
     above, below = aliased(AnnotationRow), AnnotationRow
     count, best = func.count(), func.max(below.score)
     names = (above.type, above.text, below.type, below.text)
@@ -77,6 +78,7 @@ def types_below(engine: Engine, chosen: Filter, *, types: Sequence[str]) -> list
 
     The words of the filter are those of the finding above, its types too.
     """
+    chosen = visible(engine, chosen)
     above, below = aliased(AnnotationRow), AnnotationRow
     count = func.count()
     query = (

@@ -7,13 +7,14 @@ Of a large corpus a `Filter` may take only every n-th document, so that an answe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Integer, Row, Select, cast, func, select
 
 from core.storage.database import storage_errors
 from core.storage.tables import AnnotationRow, DocumentMetadataRow, RunDocumentRow
+from core.storage.visibility import visible_runs
 
 BINS = 20
 
@@ -57,13 +58,14 @@ class TextCount:
 
 def document_count(engine: Engine, runs: Sequence[int]) -> int:
     """How many documents the runs have read, each counted once."""
-    query = select(func.count(func.distinct(RunDocumentRow.document_id))).where(RunDocumentRow.run_id.in_(runs))
+    read = RunDocumentRow.run_id.in_(visible_runs(engine, runs))
+    query = select(func.count(func.distinct(RunDocumentRow.document_id))).where(read)
     return int(fetch(engine, query)[0][0])
 
 
 def type_counts(engine: Engine, chosen: Filter) -> list[TypeCount]:
     """Every type of every run, the most frequent first."""
-    row = rows(chosen, "run_id", "type", "score")
+    row = rows(visible(engine, chosen), "run_id", "type", "score")
     count = func.count()
     query = (
         select(row.run_id, row.type, count, func.avg(row.score))
@@ -75,7 +77,7 @@ def type_counts(engine: Engine, chosen: Filter) -> list[TypeCount]:
 
 def text_counts(engine: Engine, chosen: Filter, *, limit: int = 30) -> list[TextCount]:
     """The most frequent words with their type; classes, which have no words, are left out."""
-    row = rows(chosen, "type", "text", "document_id")
+    row = rows(visible(engine, chosen), "type", "text", "document_id")
     count = func.count()
     query = (
         select(row.type, row.text, count, func.count(func.distinct(row.document_id)))
@@ -89,7 +91,7 @@ def text_counts(engine: Engine, chosen: Filter, *, limit: int = 30) -> list[Text
 
 def score_bins(engine: Engine, chosen: Filter) -> dict[str, list[int]]:
     """For each type, how many scores lie in each of `BINS` equal parts of [0, 1]; a score of 1 is in the last."""
-    row = rows(chosen, "type", "score")
+    row = rows(visible(engine, chosen), "type", "score")
     scaled = row.score * BINS
     # CAST cuts off in SQLite and rounds in PostgreSQL, ROUND takes a half to the even number in PostgreSQL only, and
     # FLOOR is missing from some builds of SQLite.
@@ -102,7 +104,7 @@ def score_bins(engine: Engine, chosen: Filter) -> dict[str, list[int]]:
 
 def value_counts(engine: Engine, chosen: Filter, *, key: str, limit: int = 5000) -> list[tuple[str, str, int]]:
     """How often each type was found in documents with each value of `key`: (value, type, count), at most `limit`."""
-    row = rows(chosen, "type", "document_id")
+    row = rows(visible(engine, chosen), "type", "document_id")
     value = DocumentMetadataRow.value
     query = (
         select(value, row.type, func.count())
@@ -113,6 +115,11 @@ def value_counts(engine: Engine, chosen: Filter, *, key: str, limit: int = 5000)
         .limit(limit)
     )
     return [(one[0], one[1], one[2]) for one in fetch(engine, query)]
+
+
+def visible(engine: Engine, chosen: Filter) -> Filter:
+    """The filter without runs that may not be seen."""
+    return replace(chosen, runs=visible_runs(engine, chosen.runs))
 
 
 def rows(chosen: Filter, *columns: str) -> Any:

@@ -13,6 +13,7 @@ from core.storage.codec import build_document
 from core.storage.database import storage_errors
 from core.storage.search import Search, conditions
 from core.storage.tables import DocumentRow, JobDocumentRow, RunDocumentRow, RunRow
+from core.storage.visibility import visible_runs
 from core.types import Document
 
 PREVIEW_CHARACTERS = 60
@@ -65,6 +66,13 @@ def queued(engine: Engine, source: str | None = None) -> list[int]:
         query = query.where(RunRow.source == source)
     with storage_errors(engine), engine.connect() as connection:
         return list(connection.scalars(query))
+
+
+def count_by_state(engine: Engine) -> dict[str, int]:
+    """How many jobs are in each state, those of everybody."""
+    query = select(RunRow.state, func.count()).group_by(RunRow.state)
+    with storage_errors(engine), engine.connect() as connection:
+        return {state: int(count) for state, count in connection.execute(query)}
 
 
 def sources(engine: Engine) -> list[str]:
@@ -146,7 +154,7 @@ def failed_documents(engine: Engine, job_id: int, *, limit: int = 50, offset: in
             RunDocumentRow.error,
         )
         .join(RunDocumentRow, RunDocumentRow.document_id == DocumentRow.id)
-        .where(RunDocumentRow.run_id == job_id, RunDocumentRow.error != "")
+        .where(RunDocumentRow.run_id.in_(visible_runs(engine, [job_id])), RunDocumentRow.error != "")
         .order_by(RunDocumentRow.position)
         .limit(limit)
         .offset(offset)
@@ -161,7 +169,7 @@ def grounds(engine: Engine, job_id: int) -> Sequence[Ground]:
     columns = (RunDocumentRow.device, RunDocumentRow.dtype)
     query = (
         select(*columns, count, func.sum(RunDocumentRow.duration_s))
-        .where(RunDocumentRow.run_id == job_id)
+        .where(RunDocumentRow.run_id.in_(visible_runs(engine, [job_id])))
         .group_by(*columns)
         .order_by(count.desc(), *columns)
     )

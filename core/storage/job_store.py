@@ -19,6 +19,7 @@ from core.errors import StorageError
 from core.storage.database import storage_errors, writing
 from core.storage.rows import Finished, insert_results
 from core.storage.tables import JobDocumentRow, RunDocumentRow, RunRow, utc_now
+from core.storage.visibility import owner_values
 
 # Rows of one INSERT; SQLite allows 32,766 bound values.
 BATCH = 5_000
@@ -53,8 +54,8 @@ def submit(
     source: str,
     threshold: float,
     owner: str = "",
-) -> int:
     floor: float | None = None,
+) -> int:
     """Queue one task over stored documents, each once, in their order; returns the number of the job.
 
     With an `owner` nobody else can take it: it is being worked on from its first moment. With a `floor`, what exceeds
@@ -71,12 +72,13 @@ def submit(
             dtype="",
             device="",
             threshold=threshold,
-            state="running" if owner else "queued",
             floor=floor,
+            state="running" if owner else "queued",
             total=len(waiting),
             source=source,
             owner=owner,
             heartbeat_at=utc_now() if owner else None,
+            **owner_values(engine),
         )
         session.add(row)
         session.flush()

@@ -57,6 +57,8 @@ class RunInfo:
     heartbeat_at: datetime | None
     worked_s: float
     floor: float | None
+    user_id: int
+    project_id: int
 
     @property
     def active(self) -> bool:
@@ -104,7 +106,7 @@ def list_runs(
     engine: Engine, *, states: Sequence[str] | None = None, limit: int = 50, offset: int = 0
 ) -> list[RunInfo]:
     """Runs, newest first: all, or those in some states."""
-    query = _run_query().order_by(RunRow.started_at.desc(), RunRow.id.desc()).limit(limit).offset(offset)
+    query = _run_query(engine).order_by(RunRow.started_at.desc(), RunRow.id.desc()).limit(limit).offset(offset)
     if states is not None:
         query = query.where(RunRow.state.in_(states))
     return [RunInfo(**row._mapping) for row in _all(engine, query)]
@@ -112,13 +114,13 @@ def list_runs(
 
 def count_runs(engine: Engine, *, states: Sequence[str] | None = None) -> int:
     """How many runs are stored: all, or those in some states."""
-    query = select(func.count()).select_from(RunRow)
+    query = select(func.count()).select_from(RunRow).where(*mine(engine, RunRow))
     return int(_all(engine, query if states is None else query.where(RunRow.state.in_(states)))[0][0])
 
 
 def get_run(engine: Engine, run_id: int) -> RunInfo:
     """One run. Raises StorageError when there is none of that number."""
-    rows = _all(engine, _run_query().where(RunRow.id == run_id))
+    rows = _all(engine, _run_query(engine).where(RunRow.id == run_id))
     if not rows:
         raise StorageError(f"没有编号为 {run_id} 的运行记录，它可能已被删除。请刷新列表。")
     return RunInfo(**rows[0]._mapping)
@@ -128,7 +130,8 @@ def list_documents(
     engine: Engine, search: str | Search = "", *, limit: int = 50, offset: int = 0
 ) -> list[DocumentInfo]:
     """Documents, newest first, that a search finds: words of text, name or id, and values of metadata."""
-    runs = select(func.count()).where(RunDocumentRow.document_id == DocumentRow.id).scalar_subquery()
+    read = (RunDocumentRow.document_id == DocumentRow.id, *documents_of_runs(engine))
+    runs = select(func.count()).where(*read).scalar_subquery()
     with storage_errors(engine), engine.connect() as connection:
         # the numbers first: a page far down must not read the texts of all pages before it
         numbers = select(DocumentRow.id).where(*conditions(connection, _search(search)))
@@ -166,14 +169,14 @@ def count_documents(engine: Engine, search: str | Search = "") -> int:
     with storage_errors(engine), engine.connect() as connection:
         query = select(func.count()).select_from(DocumentRow).where(*conditions(connection, asked))
         if not asked.words.split() and len(asked.metadata) == 1:
-            query = count_by_metadata(asked)
+            query = count_by_metadata(connection, asked)
         return int(connection.scalar(query) or 0)
 
 
 def runs_of_document(engine: Engine, document_id: int, *, limit: int = 50) -> list[RunInfo]:
     """The runs that read a document, newest first."""
     of_document = select(RunDocumentRow.run_id).where(RunDocumentRow.document_id == document_id)
-    query = _run_query().where(RunRow.id.in_(of_document)).order_by(RunRow.id.desc()).limit(limit)
+    query = _run_query(engine).where(RunRow.id.in_(of_document)).order_by(RunRow.id.desc()).limit(limit)
     return [RunInfo(**row._mapping) for row in _all(engine, query)]
 
 
@@ -184,7 +187,7 @@ def load_result(engine: Engine, run_id: int, document_id: int) -> AnnotatedDocum
 
 def get_document(engine: Engine, document_id: int) -> Document:
     """One document in full. Raises StorageError when there is none of that number."""
-    rows = _all(engine, select(*_DOCUMENT_COLUMNS).where(DocumentRow.id == document_id))
+    rows = _all(engine, select(*_DOCUMENT_COLUMNS).where(DocumentRow.id == document_id, *mine(engine, DocumentRow)))
     if not rows:
         raise StorageError(f"没有编号为 {document_id} 的文档，它可能已被删除。请刷新列表。")
     return _document(rows[0])
@@ -192,7 +195,8 @@ def get_document(engine: Engine, document_id: int) -> Document:
 
 def get_documents(engine: Engine, document_ids: Sequence[int]) -> dict[int, Document]:
     """Several documents by their numbers; those that are not there are left out."""
-    rows = _all(engine, select(*_DOCUMENT_COLUMNS).where(DocumentRow.id.in_(document_ids)))
+    asked = (DocumentRow.id.in_(document_ids), *mine(engine, DocumentRow))
+    rows = _all(engine, select(*_DOCUMENT_COLUMNS).where(*asked))
     return {row.id: _document(row) for row in rows}
 
 
@@ -225,17 +229,17 @@ def iter_numbered(
             RunDocumentRow.paths,
             RunDocumentRow.notes,
             RunDocumentRow.error,
+            CandidatesRow.found,
         )
         .join(RunDocumentRow, RunDocumentRow.document_id == DocumentRow.id)
-        .where(RunDocumentRow.run_id == run_id)
-        .order_by(RunDocumentRow.position, RunDocumentRow.document_id)
-            CandidatesRow.found,
-        .limit(batch)
-    )
         .outerjoin(
             CandidatesRow,
             (CandidatesRow.run_id == RunDocumentRow.run_id) & (CandidatesRow.document_id == RunDocumentRow.document_id),
         )
+        .where(RunDocumentRow.run_id == run_id)
+        .order_by(RunDocumentRow.position, RunDocumentRow.document_id)
+        .limit(batch)
+    )
     if document_id is not None:
         query = query.where(RunDocumentRow.document_id == document_id)
     columns = ("document_id", "id", "parent_id", "type", "start", "end", "text", "score")
@@ -263,17 +267,17 @@ def iter_numbered(
                 paths=load_paths(row.paths),
                 notes=tuple(row.notes),
                 error=row.error,
+                candidates=load_candidates(row.found or ()),
             )
             yield row.id, result
 
 
-                candidates=load_candidates(row.found or ()),
 def type_counts(engine: Engine, run_id: int) -> dict[str, int]:
     """How often each type occurs in a run's findings, children included, most frequent first."""
     count = func.count()
     query = (
         select(AnnotationRow.type, count)
-        .where(AnnotationRow.run_id == run_id)
+        .where(AnnotationRow.run_id.in_(visible_runs(engine, [run_id])))
         .group_by(AnnotationRow.type)
         .order_by(count.desc(), AnnotationRow.type)
     )
@@ -282,7 +286,8 @@ def type_counts(engine: Engine, run_id: int) -> dict[str, int]:
 
 def latest_schemas(engine: Engine, task: str | None = None) -> list[SchemaInfo]:
     """The newest version of every saved schema, of one task or of all, by name."""
-    newest = select(SchemaRow.name, func.max(SchemaRow.version).label("version")).group_by(SchemaRow.name).subquery()
+    versions = select(SchemaRow.name, func.max(SchemaRow.version).label("version")).where(*mine(engine, SchemaRow))
+    newest = versions.group_by(SchemaRow.name).subquery()
     query = (
         select(*_SCHEMA_COLUMNS)
         .join(newest, (SchemaRow.name == newest.c.name) & (SchemaRow.version == newest.c.version))
@@ -295,7 +300,8 @@ def latest_schemas(engine: Engine, task: str | None = None) -> list[SchemaInfo]:
 
 def schema_versions(engine: Engine, name: str) -> list[SchemaInfo]:
     """Every version of one schema, newest first."""
-    query = select(*_SCHEMA_COLUMNS).where(SchemaRow.name == name).order_by(SchemaRow.version.desc())
+    asked = (SchemaRow.name == name, *mine(engine, SchemaRow))
+    query = select(*_SCHEMA_COLUMNS).where(*asked).order_by(SchemaRow.version.desc())
     return [SchemaInfo(**row._mapping) for row in _all(engine, query)]
 
 
@@ -338,9 +344,10 @@ def _search(search: str | Search) -> Search:
     return Search(search) if isinstance(search, str) else search
 
 
-def _run_query() -> Select[*tuple[Any, ...]]:
-    return select(
+def _run_query(engine: Engine) -> Select[*tuple[Any, ...]]:
+    query = select(
         *RunRow.__table__.columns,
         SchemaRow.name.label("schema_name"),
         SchemaRow.version.label("schema_version"),
     ).join(SchemaRow, RunRow.schema_id == SchemaRow.id, isouter=True)
+    return query.where(*mine(engine, RunRow))

@@ -26,6 +26,7 @@ from core.storage.database import storage_errors
 from core.storage.queries import get_documents, iter_numbered
 from core.storage.review_tables import ReviewRow, RevisionRow
 from core.storage.tables import AnnotationRow, DocumentRow, RunDocumentRow
+from core.storage.visibility import visible_runs
 from core.types import AnnotatedDocument, Annotation, Document
 
 PREVIEW_CHARACTERS = 60
@@ -130,6 +131,8 @@ def reviewed_pairs(engine: Engine, run_id: int) -> Iterator[ReviewPair]:
 
 def count_states(engine: Engine, run_id: int) -> dict[str, int]:
     """How many documents of a run are in each state; states without any are left out."""
+    if not visible_runs(engine, [run_id]):
+        return {}
     read = select(func.count()).select_from(RunDocumentRow).where(RunDocumentRow.run_id == run_id)
     query = (
         select(ReviewRow.state, func.count())
@@ -151,7 +154,7 @@ def found_types(engine: Engine, run_id: int) -> dict[str, Any]:
     query = (
         select(AnnotationRow.type, above.type)
         .join(above, AnnotationRow.parent_id == above.id, isouter=True)
-        .where(AnnotationRow.run_id == run_id)
+        .where(AnnotationRow.run_id.in_(visible_runs(engine, [run_id])))
         .distinct()
     )
     below: dict[str | None, list[str]] = {}
@@ -169,12 +172,16 @@ def found_types(engine: Engine, run_id: int) -> dict[str, Any]:
 
 def queue_ids(engine: Engine, run_id: int, chosen: QueueFilter) -> list[int]:
     """The numbers of all documents of the queue, in its order."""
+    if not visible_runs(engine, [run_id]):
+        return []
     with storage_errors(engine), engine.connect() as connection:
         return list(connection.scalars(_queue(run_id, chosen)))
 
 
 def queue_items(engine: Engine, run_id: int, document_ids: list[int]) -> list[QueueItem]:
     """What a list shows of these documents, in the order given."""
+    if not visible_runs(engine, [run_id]):
+        return []
     mine = (AnnotationRow.run_id == run_id) & (AnnotationRow.document_id == DocumentRow.id)
     query = (
         select(
@@ -281,7 +288,7 @@ def history(engine: Engine, run_id: int, document_id: int) -> list[Revision]:
             RevisionRow.created_at,
             RevisionRow.batch,
         )
-        .where(RevisionRow.run_id == run_id, RevisionRow.document_id == document_id)
+        .where(RevisionRow.run_id.in_(visible_runs(engine, [run_id])), RevisionRow.document_id == document_id)
         .order_by(RevisionRow.number.desc())
     )
     with storage_errors(engine), engine.connect() as connection:
@@ -296,7 +303,9 @@ def documents_with(engine: Engine, run_id: int, words: str) -> list[int]:
     query = (
         select(RunDocumentRow.document_id)
         .join(DocumentRow, DocumentRow.id == RunDocumentRow.document_id)
-        .where(RunDocumentRow.run_id == run_id, DocumentRow.text.contains(words, autoescape=True))
+        .where(
+            RunDocumentRow.run_id.in_(visible_runs(engine, [run_id])), DocumentRow.text.contains(words, autoescape=True)
+        )
         .order_by(RunDocumentRow.position, RunDocumentRow.document_id)
     )
     with storage_errors(engine), engine.connect() as connection:
@@ -305,7 +314,8 @@ def documents_with(engine: Engine, run_id: int, words: str) -> list[int]:
 
 def batch_documents(engine: Engine, run_id: int, batch: str) -> list[int]:
     """The documents of a run that one action over many of them has changed."""
-    query = select(RevisionRow.document_id).where(RevisionRow.run_id == run_id, RevisionRow.batch == batch)
+    read = RevisionRow.run_id.in_(visible_runs(engine, [run_id]))
+    query = select(RevisionRow.document_id).where(read, RevisionRow.batch == batch)
     with storage_errors(engine), engine.connect() as connection:
         return list(connection.scalars(query.distinct().order_by(RevisionRow.document_id)))
 
@@ -313,7 +323,7 @@ def batch_documents(engine: Engine, run_id: int, batch: str) -> list[int]:
 def review_rows(engine: Engine, run_id: int, document_ids: Sequence[int]) -> Sequence[Row[Any]]:
     """The reviews of some documents."""
     query = select(*ReviewRow.__table__.columns).where(
-        ReviewRow.run_id == run_id, ReviewRow.document_id.in_(document_ids)
+        ReviewRow.run_id.in_(visible_runs(engine, [run_id])), ReviewRow.document_id.in_(document_ids)
     )
     with storage_errors(engine), engine.connect() as connection:
         return connection.execute(query).all()

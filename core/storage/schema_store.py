@@ -17,6 +17,7 @@ from core.storage.database import storage_errors, writing
 from core.storage.review_tables import ReviewRow
 from core.storage.schema_tables import SchemaChangeRow
 from core.storage.tables import AnnotationRow, RunRow, SchemaRow, utc_now
+from core.storage.visibility import mine, visible_runs
 
 EXAMPLES = 8
 
@@ -64,9 +65,12 @@ class Touched:
 def versions(engine: Engine, name: str) -> list[Version]:
     """Every version of a schema, newest first. Raises StorageError when there is none of that name."""
     with storage_errors(engine), engine.connect() as connection:
-        query = select(SchemaRow.__table__).where(SchemaRow.name == name).order_by(SchemaRow.version.desc())
+        asked = (SchemaRow.name == name, *mine(engine, SchemaRow))
+        query = select(SchemaRow.__table__).where(*asked).order_by(SchemaRow.version.desc())
         rows = connection.execute(query).all()
-        used = select(RunRow.schema_id, RunRow.id).where(RunRow.schema_id.in_([row.id for row in rows]))
+        used = select(RunRow.schema_id, RunRow.id).where(
+            RunRow.schema_id.in_([row.id for row in rows]), *mine(engine, RunRow)
+        )
         runs: dict[int | None, list[int]] = {}
         for schema_id, run_id in connection.execute(used.order_by(RunRow.id.desc())):
             runs.setdefault(schema_id, []).append(run_id)
@@ -83,13 +87,15 @@ def versions(engine: Engine, name: str) -> list[Version]:
 
 def runs_of(engine: Engine, name: str) -> list[int]:
     """The runs that used any version of a schema, newest first."""
-    query = select(RunRow.id).join(SchemaRow, SchemaRow.id == RunRow.schema_id).where(SchemaRow.name == name)
+    query = select(RunRow.id).join(SchemaRow, SchemaRow.id == RunRow.schema_id)
+    query = query.where(SchemaRow.name == name, *mine(engine, RunRow), *mine(engine, SchemaRow))
     with storage_errors(engine), engine.connect() as connection:
         return list(connection.scalars(query.order_by(RunRow.id.desc())))
 
 
 def touched(engine: Engine, runs: Sequence[int], path: Path, *, examples: int = EXAMPLES) -> Touched:
     """What the runs found at a path of types from the top of the trees."""
+    runs = visible_runs(engine, runs)
     with storage_errors(engine), engine.connect() as connection:
         row = AnnotationRow
         count, documents = func.count(), func.count(func.distinct(row.document_id))
@@ -108,6 +114,8 @@ def touched(engine: Engine, runs: Sequence[int], path: Path, *, examples: int = 
 
 def documents_at(engine: Engine, run_id: int, paths: Sequence[Path], *, corrected_only: bool) -> list[int]:
     """The documents of a run with a finding at one of the paths, and all that somebody has worked on."""
+    if not visible_runs(engine, [run_id]):
+        return []
     with storage_errors(engine), engine.connect() as connection:
         found = set(connection.scalars(select(ReviewRow.document_id).where(ReviewRow.run_id == run_id)))
         if not corrected_only:
@@ -124,7 +132,10 @@ def record_change(engine: Engine, name: str, change: Change, *, after: Schema, s
     """
     with storage_errors(engine), Session(writing(engine)) as session, session.begin():
         last = session.scalars(
-            select(SchemaRow).where(SchemaRow.name == name).order_by(SchemaRow.version.desc()).limit(1)
+            select(SchemaRow)
+            .where(SchemaRow.name == name, *mine(engine, SchemaRow))
+            .order_by(SchemaRow.version.desc())
+            .limit(1)
         ).first()
         if last is None:
             raise StorageError(f"没有名为“{name}”的模式，它可能已被改名或删除。请刷新列表。")
@@ -133,7 +144,10 @@ def record_change(engine: Engine, name: str, change: Change, *, after: Schema, s
                 f"模式“{name}”刚被改过（现为第 {last.version} 版，您看到的是第 {seen} 版）；"
                 "这次没有保存。请刷新后重试。"
             )
-        version = SchemaRow(name=name, task=last.task, version=seen + 1, body=after.to_dict(), note=str(change))
+        owner = {"user_id": last.user_id, "project_id": last.project_id}
+        version = SchemaRow(
+            name=name, task=last.task, version=seen + 1, body=after.to_dict(), note=str(change), **owner
+        )
         session.add(version)
         session.flush()
         row = SchemaChangeRow(schema_id=version.id, change=dump_change(change), author=author)
@@ -148,7 +162,7 @@ def changes(engine: Engine, name: str) -> list[Recorded]:
     query = (
         select(row.__table__, SchemaRow.version)
         .join(SchemaRow, SchemaRow.id == row.schema_id)
-        .where(SchemaRow.name == name)
+        .where(SchemaRow.name == name, *mine(engine, SchemaRow))
         .order_by(row.id.desc())
     )
     with storage_errors(engine), engine.connect() as connection:

@@ -24,6 +24,7 @@ from sqlalchemy.orm import aliased
 from core.storage.database import storage_errors
 from core.storage.search_index import GRAMS, INDEX, indexed_to
 from core.storage.tables import DocumentMetadataRow, DocumentRow
+from core.storage.visibility import mine
 
 GRAM = 3
 # One character stands in most texts: reading them is as quick as the index.
@@ -47,22 +48,28 @@ class Search:
 
 
 def conditions(connection: Connection, search: Search) -> list[ColumnElement[bool]]:
-    """What a query over documents must ask for."""
+    """What a query over documents must ask for; those that may not be seen are never found."""
     words = search.words.split()
     to = indexed_to(connection) if any(len(word) >= SHORTEST for word in words) else None
-    found = [_word(connection, word, to) for word in words]
+    found = [*mine(connection, DocumentRow), *(_word(connection, word, to) for word in words)]
     for key, values in search.metadata.items():
         if values:
             found.append(DocumentRow.id.in_(select(DocumentMetadataRow.document_id).where(_has(key, values))))
     return found
 
 
-def count_by_metadata(search: Search) -> Select[int]:
+def count_by_metadata(connection: Connection, search: Search) -> Select[int]:
     """The number of documents for a search with one key and no words: the index of metadata answers alone."""
     ((key, values),) = search.metadata.items()
     if not values:
-        return select(func.count()).select_from(DocumentRow)
-    return select(func.count()).select_from(DocumentMetadataRow).where(_has(key, values))
+        return select(func.count()).select_from(DocumentRow).where(*mine(connection, DocumentRow))
+    return select(func.count()).select_from(DocumentMetadataRow).where(_has(key, values), *_of_mine(connection))
+
+
+def _of_mine(bind: Engine | Connection) -> list[ColumnElement[bool]]:
+    """What a query over metadata must ask for, to be of documents that may be seen."""
+    asked = mine(bind, DocumentRow)
+    return [DocumentMetadataRow.document_id.in_(select(DocumentRow.id).where(*asked))] if asked else []
 
 
 def _has(key: str, values: Sequence[str]) -> ColumnElement[bool]:
@@ -107,7 +114,9 @@ def metadata_keys(engine: Engine) -> dict[str, int]:
     """The keys of metadata that documents have, the most frequent first, with the number of documents; at most 200."""
     count = func.count()
     row = DocumentMetadataRow
-    query = select(row.key, count).group_by(row.key).order_by(count.desc(), row.key).limit(KEYS)
+    query = (
+        select(row.key, count).where(*_of_mine(engine)).group_by(row.key).order_by(count.desc(), row.key).limit(KEYS)
+    )
     with storage_errors(engine), engine.connect() as connection:
         return {key: number for key, number in connection.execute(query)}
 
@@ -116,6 +125,7 @@ def metadata_values(engine: Engine, key: str) -> dict[str, int]:
     """The values of one key, the most frequent first, with the number of documents; at most 500."""
     count = func.count()
     row = DocumentMetadataRow
-    query = select(row.value, count).where(row.key == key).group_by(row.value).order_by(count.desc(), row.value)
+    asked = (row.key == key, *_of_mine(engine))
+    query = select(row.value, count).where(*asked).group_by(row.value).order_by(count.desc(), row.value)
     with storage_errors(engine), engine.connect() as connection:
         return {value: number for value, number in connection.execute(query.limit(VALUES))}

@@ -10,13 +10,14 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import Engine, delete, select, update
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from core.errors import StorageError
 from core.storage.codec import document_sha256
 from core.storage.database import storage_errors, writing
 from core.storage.rows import Finished, findings, insert_documents, insert_results
 from core.storage.tables import DocumentRow, JobDocumentRow, RunDocumentRow, RunRow, SchemaRow, utc_now
+from core.storage.visibility import mine, owner_values, owns, same_shelf
 from core.types import AnnotatedDocument, Document
 
 # Hashes looked up in one statement; SQLite allows 32,766 bound values.
@@ -28,11 +29,10 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._sessions = sessionmaker(writing(engine))
 
     @contextmanager
     def _transaction(self) -> Iterator[Session]:
-        with storage_errors(self.engine), self._sessions.begin() as session:
+        with storage_errors(self.engine), Session(writing(self.engine)) as session, session.begin():
             yield session
 
     def add_documents(self, documents: Sequence[Document]) -> list[int]:
@@ -40,7 +40,8 @@ class Store:
 
         A document that is stored already, equal in every field, keeps its row. Equal documents within one
         call get rows of their own, so that no line of an uploaded table disappears; one and the same object
-        given several times (one text for several tasks) is one document.
+        given several times (one text for several tasks) is one document. Where users or projects see only their own,
+        only those are looked through.
         """
         distinct = {id(document): document for document in documents}
         hashes = {key: document_sha256(document) for key, document in distinct.items()}
@@ -69,11 +70,15 @@ class Store:
             last = session.scalars(
                 select(SchemaRow).where(SchemaRow.name == name).order_by(SchemaRow.version.desc()).limit(1)
             ).first()
+            if last is not None and not owns(session, last):
+                raise StorageError(f"模式名称“{name}”已被其他用户或项目使用，请换一个名称。")
             # As text: the analyst's order of types counts as part of the schema.
             if last is not None and last.task == task and json.dumps(last.body) == json.dumps(body):
                 return last.id
             version = 1 if last is None else last.version + 1
-            row = SchemaRow(name=name, task=task, version=version, body=dict(body), note=note)
+            row = SchemaRow(
+                name=name, task=task, version=version, body=dict(body), note=note, **owner_values(session.connection())
+            )
             session.add(row)
             session.flush()
             return row.id
@@ -102,6 +107,7 @@ class Store:
             device=device,
             threshold=threshold,
             total=total,
+            **owner_values(self.engine),
         )
         with self._transaction() as session:
             session.add(row)
@@ -147,11 +153,14 @@ class Store:
     def delete_run(self, run_id: int) -> None:
         """Remove a run with its annotations; its documents stay."""
         with self._transaction() as session:
-            session.execute(delete(RunRow).where(RunRow.id == run_id))
+            session.execute(delete(RunRow).where(RunRow.id == run_id, *mine(self.engine, RunRow)))
 
     def delete_document(self, document_id: int) -> None:
         """Remove a document and what every run found in it; the runs' totals shrink accordingly."""
         with self._transaction() as session:
+            allowed = (DocumentRow.id == document_id, *mine(self.engine, DocumentRow))
+            if session.scalar(select(DocumentRow.id).where(*allowed)) is None:
+                return
             found = session.execute(
                 select(
                     RunDocumentRow.run_id, RunDocumentRow.windows, findings(document_id), RunDocumentRow.error
@@ -179,7 +188,8 @@ def _rows_by_hash(session: Session, hashes: Sequence[str]) -> defaultdict[str, l
     rows: defaultdict[str, list[int]] = defaultdict(list)
     waiting = iter(dict.fromkeys(hashes))
     while some := list(islice(waiting, LOOKUP)):
-        query = select(DocumentRow.sha256, DocumentRow.id).where(DocumentRow.sha256.in_(some)).order_by(DocumentRow.id)
+        known = (DocumentRow.sha256.in_(some), *same_shelf(session.connection()))
+        query = select(DocumentRow.sha256, DocumentRow.id).where(*known).order_by(DocumentRow.id)
         for sha256, row_id in session.execute(query):
             rows[sha256].append(row_id)
     return rows

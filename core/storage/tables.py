@@ -62,6 +62,7 @@ class DocumentRow(Base):
     """An imported text with what some tasks need besides it."""
 
     __tablename__ = "documents"
+    __table_args__ = (Index(None, "user_id", "id"), Index(None, "project_id", "id"))
 
     id: Mapped[int] = mapped_column(primary_key=True)
     external_id: Mapped[str] = mapped_column(String(255), index=True)
@@ -74,6 +75,9 @@ class DocumentRow(Base):
     # of every content column: a document is stored again only when something in it differs
     sha256: Mapped[str] = mapped_column(String(64), index=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    # whose it is, numbers of UserRow and ProjectRow
+    user_id: Mapped[int] = mapped_column(default=1, server_default="1")
+    project_id: Mapped[int] = mapped_column(default=1, server_default="1")
 
 
 class DocumentMetadataRow(Base):
@@ -91,7 +95,11 @@ class SchemaRow(Base):
     """One version of a named schema."""
 
     __tablename__ = "schemas"
-    __table_args__ = (UniqueConstraint("name", "version"),)
+    __table_args__ = (
+        UniqueConstraint("name", "version"),
+        Index(None, "user_id", "name"),
+        Index(None, "project_id", "name"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(255))
@@ -101,13 +109,20 @@ class SchemaRow(Base):
     # what changed and why, in the words of whoever saved it
     note: Mapped[str] = mapped_column(Text, default="", server_default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    # whose it is, numbers of UserRow and ProjectRow
+    user_id: Mapped[int] = mapped_column(default=1, server_default="1")
+    project_id: Mapped[int] = mapped_column(default=1, server_default="1")
 
 
 class RunRow(Base):
     """A job: one task asked of a set of documents, with the model and settings that answered."""
 
     __tablename__ = "runs"
-    __table_args__ = (CheckConstraint(f"state IN {RUN_STATES}", name="state"),)
+    __table_args__ = (
+        CheckConstraint(f"state IN {RUN_STATES}", name="state"),
+        Index(None, "user_id", "started_at"),
+        Index(None, "project_id", "started_at"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     task: Mapped[str] = mapped_column(String(32), index=True)
@@ -119,6 +134,8 @@ class RunRow(Base):
     dtype: Mapped[str] = mapped_column(String(32))
     device: Mapped[str] = mapped_column(String(64))
     threshold: Mapped[float] = mapped_column(Float)
+    # candidates between this and the threshold are kept; NULL: none
+    floor: Mapped[float | None] = mapped_column(Float)
     state: Mapped[str] = mapped_column(String(16), default="running")
     total: Mapped[int]
     done: Mapped[int] = mapped_column(default=0)
@@ -134,11 +151,12 @@ class RunRow(Base):
     failed: Mapped[int] = mapped_column(default=0, server_default="0")
     # the process that works on it, and when that was last heard of; see `core.jobs.lease`
     owner: Mapped[str] = mapped_column(String(255), default="", server_default="")
-    # candidates between this and the threshold are kept; NULL: none
-    floor: Mapped[float | None] = mapped_column(Float)
     heartbeat_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     # seconds spent on it by all processes together
     worked_s: Mapped[float] = mapped_column(Float, default=0.0, server_default="0")
+    # whose it is, numbers of UserRow and ProjectRow
+    user_id: Mapped[int] = mapped_column(default=1, server_default="1")
+    project_id: Mapped[int] = mapped_column(default=1, server_default="1")
 
 
 class RunDocumentRow(Base):
@@ -164,6 +182,22 @@ class RunDocumentRow(Base):
     device: Mapped[str] = mapped_column(String(64), default="", server_default="")
 
 
+class CandidatesRow(Base):
+    """What came near the threshold of a run in one document; there is no row where nothing did or nobody asked."""
+
+    __tablename__ = "candidates"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["run_id", "document_id"], ["run_documents.run_id", "run_documents.document_id"], ondelete="CASCADE"
+        ),
+    )
+
+    run_id: Mapped[int] = mapped_column(primary_key=True)
+    document_id: Mapped[int] = mapped_column(primary_key=True)
+    # best first: [confidence, [type, start, end, text, score] for each link of the chain]; read and written whole
+    found: Mapped[list[list[Any]]] = mapped_column(JSON)
+
+
 class JobDocumentRow(Base):
     """A document that a job has still to read; it leaves in the transaction that keeps what was found."""
 
@@ -182,22 +216,6 @@ class JobDocumentRow(Base):
 
 class AnnotationRow(Base):
     """One node of a document's annotation tree; `position` is its place in depth-first order."""
-class CandidatesRow(Base):
-    """What came near the threshold of a run in one document; there is no row where nothing did or nobody asked."""
-
-    __tablename__ = "candidates"
-    __table_args__ = (
-        ForeignKeyConstraint(
-            ["run_id", "document_id"], ["run_documents.run_id", "run_documents.document_id"], ondelete="CASCADE"
-        ),
-    )
-
-    run_id: Mapped[int] = mapped_column(primary_key=True)
-    document_id: Mapped[int] = mapped_column(primary_key=True)
-    # best first: [confidence, [type, start, end, text, score] for each link of the chain]; read and written whole
-    found: Mapped[list[list[Any]]] = mapped_column(JSON)
-
-
 
     __tablename__ = "annotations"
     __table_args__ = (
