@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,11 +13,18 @@ from typing import Any
 from sqlalchemy import Engine as Database
 
 from core import exporters, readers
+from core.access.limits import RequestLimit
+from core.access.principal import ADMIN, ANALYST, LOCAL, Principal, bound
+from core.checkpoints.choice import is_pinned, with_choice
+from core.checkpoints.tuner import Tuner
+from core.checkpoints.work import Works
 from core.config import Settings
+from core.errors import Cancelled
 from core.evaluation.corrections import Quality, judge
 from core.gpu.flush import FlushReport, flush
 from core.gpu.monitor import GpuMonitor
 from core.gpu.tenant import TenantStatus
+from core.guard import guarded
 from core.inference.assembly import load_engine
 from core.inference.engine import Engine, Item
 from core.jobs.runner import JobRunner
@@ -33,19 +41,59 @@ from core.types import AnnotatedDocument, Document
 URGENT_DOCUMENTS = 10
 """What has no more documents than this goes before the rest: somebody sits and waits for it."""
 
+DRAIN_S = 120.0
+"""Requests that are being answered when the checkpoint is changed get so long to end."""
+
+FLOOR = 0.05
+"""What a few documents hold below the threshold is kept down to this score."""
+
 
 class Application:
     """The running product: settings, database, monitor, background jobs, and the model, loaded on first use."""
 
-    def __init__(self, settings: Settings, *, database: Database, monitor: GpuMonitor) -> None:
-        self.settings = settings
-        self.database = database
-        self.store = Store(database)
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        database: Database,
+        monitor: GpuMonitor,
+        identify: Callable[[], Principal] = lambda: LOCAL,
+    ) -> None:
+        self.pinned = is_pinned(settings)
+        self.settings = settings = with_choice(settings)
+        self.own_database = database
+        self._identify = identify
+        self.requests = RequestLimit(settings.requests_per_minute)
         self.monitor = monitor
-        reader = Reader(self._provenance, self._answer)
-        self.runner = JobRunner(database, source=settings.model_source, reader=reader, record=monitor.mark)
+        reader = Reader(self._provenance, self._answer, lambda: self.settings.model_source)
+        self.runner = JobRunner(
+            database,
+            source=settings.model_source,
+            reader=reader,
+            record=monitor.mark,
+            watch=lambda exact: monitor.watch(exact=exact),
+        )
+        self.works = Works()
+        self.tuner = Tuner(database, settings)
         self._engine: Engine | None = None
         self._loading = threading.Lock()
+        self.closers: list[Callable[[], None]] = []
+        """Called first by `close`: what was put round the application."""
+
+    @property
+    def principal(self) -> Principal:
+        """Who acts: on the desk the user of the session that asks, otherwise the machine's own."""
+        return self._identify()
+
+    @property
+    def database(self) -> Database:
+        """The database for whoever acts; `own_database` is for work that is nobody's."""
+        return bound(self.own_database, self.principal)
+
+    @property
+    def store(self) -> Store:
+        """Writes for whoever acts."""
+        return Store(self.database)
 
     @property
     def engine(self) -> Engine:
@@ -53,8 +101,41 @@ class Application:
         with self._loading:
             if self._engine is None:
                 self._engine = load_engine(self.settings, record=self.monitor.mark)
-                self.monitor.follow(self._engine.scheduler.owner)
+                self._follow(self._engine)
             return self._engine
+
+    def change_model(self, source: str) -> None:
+        """Answer with another checkpoint from now on, as `settings` then say; it is loaded if one was before.
+
+        Jobs that run in the background go back into the queue and wait for their checkpoint; a request of somebody
+        who sits and waits is answered first, and new ones wait for the new checkpoint. When that cannot be loaded the
+        old one stays, and the error is raised.
+        """
+        with self._loading:
+            before, old = self.settings, self._engine
+            self._turn_to(before.with_model(source))
+            if old is None:
+                return
+            if not old.drained(DRAIN_S):
+                self.monitor.mark("error", f"{old.checkpoint.name} 还有没答完的请求，已中断")
+            old.close()
+            self._engine = None
+            gc.unfreeze()  # what the old engine held may go
+            flush()
+            try:
+                self._engine = load_engine(self.settings, record=self.monitor.mark)
+            except BaseException:
+                self._turn_to(before)
+                raise
+            self._follow(self._engine)
+
+    def _follow(self, engine: Engine) -> None:
+        scheduler = engine.scheduler
+        self.monitor.follow(scheduler.owner, new_window=lambda: scheduler.between(scheduler.owner.new_window))
+
+    def _turn_to(self, settings: Settings) -> None:
+        self.settings = settings
+        self.runner.turn_to(settings.model_source)
 
     @property
     def loaded_engine(self) -> Engine | None:
@@ -72,29 +153,38 @@ class Application:
         questions: Iterable[Question],
         *,
         threshold: float,
+        floor: float | None,
         urgent: bool,
         client: str,
         cancelled: Callable[[], bool],
     ) -> Iterator[tuple[int, AnnotatedDocument]]:
         asked: dict[int, Item] = {}
+        engine = self.engine  # first: whoever changes the checkpoint between the two lines changes `source` too
+        source = self.settings.model_source
 
         def items() -> Iterator[Item]:
             for job, document in questions:
+                if job.source != source:  # the checkpoint was changed a moment ago: the job waits for its own
+                    raise Cancelled("已取消")
                 if job.id not in asked:  # a schema is read once, not for every document
                     (asked[job.id],) = make_items([document], task=job.task, schema=job.schema or None)
                 yield replace(asked[job.id], document=document)
 
-        return self.engine.annotate(
+        return engine.annotate(
             items(), threshold=threshold, floor=floor, urgent=urgent, client=client, cancelled=cancelled
         )
 
     def close(self) -> None:
         """Stop jobs, which go on at the next start, then the model, then sampling, and close the database."""
+        for close in self.closers:
+            close()
+        self.works.close()
+        self.tuner.close()
         self.runner.close()
         if self._engine is not None:
             self._engine.close()
         self.monitor.close()
-        self.database.dispose()
+        self.own_database.dispose()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +254,6 @@ def annotate(
     threshold: float | None = None,
     floor: float | None = None,
 ) -> list[AnnotatedDocument]:
-        floor: float | None,
     """Annotate documents with one schema and wait; `floor` as in `annotate_items`.
 
     Raises SchemaError or InputError when nothing can be asked.
@@ -197,12 +286,20 @@ def judge_runs(app: Application, run_ids: Sequence[int]) -> Quality:
     return judge(pair for run in run_ids for pair in followed(database, run, reviewed_pairs(database, run)))
 
 
+@guarded(ANALYST, "schema.save", about="schema {name}")
 def save_schema(app: Application, name: str, *, task: str, schema: Any, note: str = "") -> int:
     """Keep a schema under a name; a new version, with the note, only when it changed. Returns its row id."""
     parsed: Schema = parse_schema(schema)
     return app.store.save_schema(name, task, body=parsed.to_dict(), note=note)
 
 
+@guarded(ANALYST, "document.delete", about="document {document_id}")
+def delete_document(app: Application, document_id: int) -> None:
+    """Remove a document and what every run found in it; of somebody else nothing is removed."""
+    app.store.delete_document(document_id)
+
+
+@guarded(ADMIN, "model.flush")
 def flush_memory(app: Application) -> FlushReport:
     """Give cached memory of the process that holds the model back between two batches, and say what that changed."""
     engine = app.loaded_engine
@@ -213,6 +310,7 @@ def flush_memory(app: Application) -> FlushReport:
     return replace(report, waited_s=max(0.0, waited_s))
 
 
+@guarded(ADMIN, "model.unload")
 def unload_model(app: Application) -> None:
     """Let the model go after the batch in flight; with a process of its own all GPU memory comes back.
 
@@ -223,6 +321,7 @@ def unload_model(app: Application) -> None:
         engine.scheduler.between(engine.scheduler.owner.unload)
 
 
+@guarded(ADMIN, "model.reload")
 def reload_model(app: Application) -> ModelStatus:
     """Load the model now, anew when it is loaded; batches wait meanwhile."""
     unload_model(app)

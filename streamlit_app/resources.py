@@ -11,6 +11,4 @@ from core.bootstrap import Application
 @st.cache_resource(max_entries=1, show_spinner=False, on_release=lambda app: app.close())
 def application() -> Application:
     """The application, built by the first session that asks; import it only as `streamlit_app.resources`."""
-    app = bootstrap.build()
-    app.runner.start()  # what a stopped or killed process left is taken up again
-    return app
+    return bootstrap.serve()

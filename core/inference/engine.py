@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ from core.inference.scheduler import Scheduler
 from core.model.checkpoint import Checkpoint, CheckpointFiles
 from core.schemas.schema import Schema
 from core.tasks import EXTRACT
+from core.telemetry.measures import measured
 from core.types import AnnotatedDocument
 
 COHORTS = 3
@@ -111,6 +113,18 @@ class Engine:
         if scheduler is None:
             weakref.finalize(self, self.scheduler.close)
         self.pieces = PieceEncoder(checkpoint.tokenizer)
+        self._answering = 0
+        self._answered = threading.Condition()
+
+    def drained(self, timeout_s: float) -> bool:
+        """Wait until nobody is being answered; whether that came before the time was over."""
+        with self._answered:
+            return self._answered.wait_for(lambda: not self._answering, timeout_s)
+
+    def _count(self, change: int) -> None:
+        with self._answered:
+            self._answering += change
+            self._answered.notify_all()
 
     @property
     def batch_tokens(self) -> int:
@@ -130,11 +144,13 @@ class Engine:
         """Stop the scheduler and let the network go."""
         self.scheduler.close()
 
+    @measured
     def annotate(
         self,
         items: Iterable[Item],
         *,
         threshold: float | None = None,
+        floor: float | None = None,
         cancelled: Callable[[], bool] = lambda: False,
         urgent: bool = False,
         client: str = "",
@@ -144,13 +160,16 @@ class Engine:
         A document that cannot be read yields a result with `error`; the others go on. Calls of one `client` share
         its turn; an `urgent` call goes before all that are not. Raises Cancelled soon after `cancelled()` is true,
         BusyError when too much urgent work waits already, and whatever stops the device.
+
+        With a `floor`, what exceeds it but not the threshold is in the results as candidates; the findings stay the
+        same.
         """
         limits = _with_thresholds(self.limits, threshold, floor)
         call = Call(client or f"call-{next(_calls)}", urgent, cancelled)
         coming = enumerate(items)
         flying: deque[Cohort] = deque()
+        self._count(1)
         try:
-        floor: float | None = None,
             while True:
                 while len(flying) < COHORTS:
                     cohort = Cohort()
@@ -160,9 +179,6 @@ class Engine:
                     self._send(cohort, limits, call)
                     flying.append(cohort)
                 if not flying:
-
-        With a `floor`, what exceeds it but not the threshold is in the results as candidates; the findings stay the
-        same.
                     return
                 cohort = flying.popleft()
                 try:
@@ -183,6 +199,7 @@ class Engine:
                     self._send(cohort, limits, call)
                     flying.append(cohort)
         finally:
+            self._count(-1)
             for cohort in flying:
                 cohort.cancel()
 
@@ -218,7 +235,7 @@ class Engine:
         thresholds: list[float] = []
         for member in cohort.members:
             warmth = temperature(member.item.task, EXTRACT, self.checkpoint.config.temperatures)
-            level = link_limits(limits, warmth).threshold
+            level = link_limits(limits, warmth).bar
             thresholds += [level] * len(member.needed)
         cohort.waiting = self._forward(prompts, thresholds, call)
 

@@ -21,6 +21,7 @@ from core.inference.owner import DeviceOwner, OwnerInfo, Record
 from core.inference.packing import Packed, Raw, pack, unpack
 from core.inference.prompts import Prompt
 from core.inference.queueing import Piece, Ticket, WaitingRoom
+from core.telemetry.measures import batch_read
 
 Result = TypeVar("Result")
 POLL_S = 0.1
@@ -284,6 +285,7 @@ class Scheduler:
             else:
                 for piece, fired in zip(batch.pieces, found, strict=True):
                     piece.ticket.fill(piece.number, fired)
+                batch_read(sum(len(piece.prompt) for piece in batch.pieces))
                 return
         self._fail(batch.pieces, outcome)
 

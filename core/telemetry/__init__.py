@@ -1,0 +1,1 @@
+"""What the desk tells its operators: a log without text of documents, and numbers."""
