@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from core import cli_storage
+from core import cli_cluster, cli_storage
 from core.cli_data import COMMANDS
 from core.cli_input import load_schema, mark, read_input, to_items
 from core.cli_job import add_to as add_jobs_to
@@ -297,7 +297,7 @@ def benchmark(context: typer.Context) -> None:
         main(context.args)
 
 
-for _name, _command in (COMMANDS | cli_storage.COMMANDS).items():
+for _name, _command in (COMMANDS | cli_storage.COMMANDS | cli_cluster.COMMANDS).items():
     app.command(_name)(_user_errors()(_command))
 add_jobs_to(app, _user_errors)
 add_schemas_to(app, _user_errors)

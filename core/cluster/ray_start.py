@@ -1,0 +1,86 @@
+"""Ray, which is an extra: whether it is here, where its cluster is, and what each actor of ours gets of it."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from core.config import ROOT, Settings
+from core.errors import DeviceError, InputError
+
+LOCAL = "local"
+CORES_OF_AN_ACTOR = 4
+MISSING = "没有安装 Ray：请运行 pip install -r requirements-ray.txt；不加 --ray 则在这台机器上处理，结果文件相同"
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """How many actors there are, what each is given, and its settings."""
+
+    actors: int
+    cpus: float
+    gpus: float
+    settings: Settings
+
+
+def available() -> bool:
+    """Whether Ray is installed."""
+    return importlib.util.find_spec("ray") is not None
+
+
+@contextmanager
+def connected(address: str) -> Iterator[Any]:
+    """The module `ray`, connected: local starts a cluster of this machine, auto and host:port find one.
+
+    Raises InputError without Ray, DeviceError when nobody answers at the address.
+    """
+    if not available():
+        raise InputError(MISSING)
+    import ray
+
+    ours = not ray.is_initialized()
+    if ours:
+        begin = {"address": LOCAL, "include_dashboard": False} if address == LOCAL else {"address": address}
+        try:
+            ray.init(
+                **begin,
+                log_to_driver=False,
+                logging_level=logging.WARNING,
+                # The actors import this very tree; machines of a cluster have it at the same place.
+                runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}},
+            )
+        except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+            raise DeviceError(f"连不上 Ray 集群 {address}：{error}。请检查地址，或用 --ray local") from error
+    try:
+        yield ray
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def share(ray: Any, settings: Settings, *, actors: int) -> Lot:
+    """Divide the cluster: a card each, or on the CPU the cores; 0 actors: as many as there is room for.
+
+    Raises InputError when so many have no room.
+    """
+    if actors < 0:
+        raise InputError(f"--actors {actors} 无效：请取 1 或更大的数，0 为自动")
+    has = ray.cluster_resources()
+    cards, cores = int(has.get("GPU", 0)), int(has.get("CPU", 1))
+    # An actor is a process of its own already.
+    ground = settings.model_copy(update={"worker": "thread"})
+    if cards and settings.device != "cpu":
+        if actors > cards:
+            raise InputError(f"--actors {actors}：集群只有 {cards} 张卡，每张卡一个")
+        return Lot(actors or cards, 0.0, 1.0, ground)
+    # One core stays with Ray Data itself where there are several.
+    count = actors or max(1, cores // CORES_OF_AN_ACTOR)
+    if count > cores:
+        raise InputError(f"--actors {count}：集群只有 {cores} 个核")
+    threads = max(1, cores // count)
+    update = {"device": "cpu", "cpu_threads": settings.cpu_threads or threads}
+    return Lot(count, float(threads), 0.0, ground.model_copy(update=update))
