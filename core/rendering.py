@@ -7,7 +7,7 @@ rex-d0 … rex-d3 (how many spans lie inside). Nothing of the user's reaches an 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from zlib import crc32
 
@@ -62,24 +62,31 @@ def legend(types: Iterable[str]) -> str:
     return f'<div class="rex-legend">{chips}</div>'
 
 
-def highlight(text: str, annotations: Sequence[Annotation], *, types: Iterable[str] = ()) -> str:
+def highlight(
+    text: str, annotations: Sequence[Annotation], *, types: Iterable[str] = (), part: tuple[int, int] | None = None
+) -> str:
     """The text as HTML with every span of `annotations` and of their children drawn.
 
     Spans may nest, cross and be empty: the text is cut at every boundary, and each piece is wrapped by all
     spans that cover it, longest outside, shorter ones lying within its underline. A chip naming the type
     follows each span's end. Annotations without a span are named on their parent's chip. Spans are clipped
     to the text. Give `types` (the schema's) to keep colours equal to those of `legend(types)`.
+    Of a long text `part`, the start and end of a stretch, is drawn alone, with what lies in it.
     """
-    marks = sorted(_marks(annotations, len(text)), key=lambda mark: (mark.start, -mark.end, mark.type, mark.label))
+    first, last = part or (0, len(text))
+    marks = sorted(
+        _within(_marks(annotations, len(text)), first, last, len(text)),
+        key=lambda mark: (mark.start, -mark.end, mark.type, mark.label),
+    )
     colours = _colour_indices((*types, *sorted({mark.type for mark in marks})))
     ends: dict[int, list[_Mark]] = {}
     for mark in marks:
         ends.setdefault(mark.end, []).append(mark)
-    boundaries = sorted({0, len(text), *(mark.start for mark in marks), *ends})
+    boundaries = sorted({first, last, *(mark.start for mark in marks), *ends})
     parts = ['<div class="rex-text">']
     waiting, active = iter(marks), list[_Mark]()
     upcoming = next(waiting, None)
-    for position, following in zip(boundaries, [*boundaries[1:], len(text)], strict=True):
+    for position, following in zip(boundaries, [*boundaries[1:], last], strict=True):
         # Spans that end here, the inner ones first.
         parts.extend(_chip(mark, colours) for mark in reversed(ends.get(position, [])) if mark.start < mark.end)
         active = [mark for mark in active if mark.end > position]
@@ -108,6 +115,17 @@ def _marks(annotations: Iterable[Annotation], length: int) -> list[_Mark]:
     return [
         _Mark(start, end, type, label, f"{label}　{score:.2f}") for (start, end, type, label), score in best.items()
     ]
+
+
+def _within(marks: Iterable[_Mark], first: int, last: int, length: int) -> Iterator[_Mark]:
+    """The marks of a part, clipped to it; an empty one stands where its place is shown."""
+    for mark in marks:
+        if mark.start == mark.end:
+            inside = first <= mark.start < last or mark.start == last == length
+        else:
+            inside = mark.start < last and mark.end > first
+        if inside:
+            yield replace(mark, start=max(mark.start, first), end=min(mark.end, last))
 
 
 def _walk(annotations: Iterable[Annotation]) -> Iterator[Annotation]:

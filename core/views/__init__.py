@@ -1,1 +1,1 @@
-"""What was found, arranged and drawn as HTML and SVG for screens and reports: pure, everything of the user's escaped."""
+"""What was found, arranged and drawn as HTML and SVG for screens and reports. Pure; all that users wrote is escaped."""

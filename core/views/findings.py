@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.types import AnnotatedDocument, Annotation
 
@@ -39,6 +39,15 @@ def walk(annotations: Iterable[Annotation], above: tuple[Annotation, ...] = ()) 
         yield from walk(annotation.children, (*above, annotation))
 
 
+def flat_spans(annotations: Iterable[Annotation]) -> list[Annotation]:
+    """Every annotation with a place, each alone but for what below it has no place."""
+    return [
+        replace(one, children=tuple(child for child in one.children if child.start is None))
+        for one in (node.annotation for node in walk(annotations))
+        if one.start is not None and one.end is not None
+    ]
+
+
 def triples(document: AnnotatedDocument) -> list[Triple]:
     """Every annotation below another one, as a relation between the two."""
     return [
@@ -55,6 +64,12 @@ def base_name(name: str) -> str:
         if found and head and name[-1] in ")）":
             return head
     return name
+
+
+def note_of(name: str) -> str | None:
+    """The note in brackets behind a type's name: `配偶(人物)` → `人物`; None without one."""
+    head = base_name(name)
+    return None if head == name else name[len(head) + 1 : -1]
 
 
 def label_name(name: str) -> str:

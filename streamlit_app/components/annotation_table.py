@@ -8,12 +8,21 @@ import pandas as pd
 import streamlit as st
 
 from core.types import AnnotatedDocument, Annotation
+from core.views.classes import ClassScore, class_scores
 from core.views.findings import label_name, triples, walk
 from streamlit_app.i18n import t
 
+PAIRS = ("matching", "nli")
+
 
 def annotation_table(results: Sequence[AnnotatedDocument], *, key: str) -> None:
-    """One row a finding; with several documents each row says whose it is, and a document without any has a row."""
+    """One row a finding; with several documents each row says whose it is, and a document without any has a row.
+
+    Pairs of texts have a row each, with both texts and what they are to one another.
+    """
+    if results and all(result.task in PAIRS for result in results):
+        pair_table(results, key=key)
+        return
     rows: list[dict[str, str | float | None]] = []
     for number, result in enumerate(results, 1):
         document: dict[str, str | float | None] = {"document": result.document.id or str(number)}
@@ -39,6 +48,31 @@ def annotation_table(results: Sequence[AnnotatedDocument], *, key: str) -> None:
         if frame[empty].isna().all() or (frame[empty] == "").all():
             names.remove(empty)
     table(frame[["document", *names] if len(results) > 1 else names], key=key)
+
+
+def pair_table(results: Sequence[AnnotatedDocument], *, key: str) -> None:
+    """Both texts of a pair, the verdict and its score, and the scores of all verdicts as far as they are known."""
+    rows = []
+    for number, result in enumerate(results, 1):
+        scores = class_scores(result)
+        verdict = next((one for one in scores if one.found), None)
+        rows.append(
+            {
+                "document": result.document.id or str(number),
+                "text": result.document.text,
+                "text_pair": result.document.text_pair or "",
+                "verdict": label_name(verdict.path[-1]) if verdict else result.error or t("table.none"),
+                "score": verdict.score if verdict else None,
+                "near": "；".join(
+                    f"{label_name(one.path[-1])} {one.score:.3f}" for one in scores if one.score is not None
+                ),
+            }
+        )
+    table(pd.DataFrame(rows), key=key)
+
+
+def _scores(scores: Sequence[ClassScore]) -> str:
+    return "；".join(f"{label_name(one.path[-1])} {one.score:.3f}" for one in scores if one.score is not None)
 
 
 def _name(above: Sequence[Annotation]) -> str | None:

@@ -9,13 +9,15 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.palette import PALETTE
+from core.schemas.schema import Schema
 from core.types import AnnotatedDocument
-from core.views.findings import class_paths
+from core.views.findings import class_paths, walk
 from streamlit_app.i18n import t
 
 BLUE = PALETTE[0]
 # Light and dark ones in turn, so that neighbours differ in more than hue.
 RINGS = tuple(PALETTE[place] for place in (0, 1, 2, 3, 6, 4, 5, 9))
+PALE = "rgba(138,151,166,0.28)"
 PLAIN = {"displayModeBar": False}
 
 
@@ -35,6 +37,27 @@ def class_sunburst(results: Sequence[AnnotatedDocument], *, key: str) -> None:
         )
     )  # fmt: skip
     drawing.update_layout(height=300, sunburstcolorway=RINGS, margin={"l": 0, "r": 0, "t": 4, "b": 4})
+    st.plotly_chart(drawing, key=key, config=PLAIN, alt=t("chart.sunburst"))
+
+
+def schema_sunburst(schema: Schema, result: AnnotatedDocument, *, key: str) -> None:
+    """The classes asked for as rings, all leaves equally wide; what was found is coloured, the rest is pale."""
+    found = {
+        (*(one.type for one in node.above), node.annotation.type): node.annotation.score
+        for node in walk(result.annotations)
+    }
+    paths = schema.paths()
+    leaves = [path for path in paths if not any(other != path and other[: len(path)] == path for other in paths)]
+    drawing = go.Figure(
+        go.Sunburst(
+            ids=["\t".join(path) for path in paths], labels=[escape(path[-1]) for path in paths],
+            parents=["\t".join(path[:-1]) for path in paths],
+            values=[sum(leaf[: len(path)] == path for leaf in leaves) for path in paths],
+            branchvalues="total", marker={"colors": [BLUE if path in found else PALE for path in paths]},
+            hovertext=[f"{found[path]:.3f}" if path in found else "" for path in paths], hoverinfo="label+text",
+        )
+    )  # fmt: skip
+    drawing.update_layout(height=320, margin={"l": 0, "r": 0, "t": 4, "b": 4})
     st.plotly_chart(drawing, key=key, config=PLAIN, alt=t("chart.sunburst"))
 
 

@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 
 import streamlit as st
 
 from core.schemas.schema import Schema
 from core.types import AnnotatedDocument, Annotation, Span
-from core.views.findings import polarity, walk
+from core.views.cards import answer_marks, question_order
+from core.views.chains import chain_marks, chains_of
 from streamlit_app.components import cards
 from streamlit_app.components.annotated_text import annotated_text
 from streamlit_app.components.annotation_table import annotation_table, pronoun_table, triple_table
+from streamlit_app.components.charts import schema_sunburst
+from streamlit_app.components.relation_arcs import relation_arcs
 from streamlit_app.components.relation_graph import relation_graph
 from streamlit_app.i18n import t
+
+Drawer = Callable[[AnnotatedDocument, Schema | None, str], None]
 
 
 def draw(result: AnnotatedDocument, *, schema: Schema | None, key: str) -> None:
     """Text, picture and table of one result, in the form that suits its task; `schema` is what was asked."""
-    if result.task in _PAIRS:
-        _pair_texts(result)
-    elif result.task == "coref":
-        _marked_words(result)
-    elif result.task in _CLASSES:
-        cards.quote(result.document.text)
-    else:
-        # An option of a question of choice has no place in the text.
-        annotated_text(result.document.text, result.annotations)
+    draw_text(result, schema=schema, key=key)
     draw_finding(result, schema=schema, key=key)
     if result.task not in (*_CLASSES, *_PAIRS, "re", "mrc", "coref"):
         annotation_table([result], key=f"{key}-table")
+
+
+def draw_text(result: AnnotatedDocument, *, schema: Schema | None, key: str) -> None:
+    """The text, or both texts, with what was found in it."""
+    drawer = _TEXTS.get(result.task)
+    if drawer is not None:
+        drawer(result, schema, key)
+    else:
+        annotated_text(result.document.text, result.annotations, key=key, types=_roots(schema))
 
 
 def draw_finding(result: AnnotatedDocument, *, schema: Schema | None, key: str) -> None:
@@ -39,7 +44,11 @@ def draw_finding(result: AnnotatedDocument, *, schema: Schema | None, key: str) 
         drawer(result, schema, key)
 
 
-def _pair_texts(result: AnnotatedDocument) -> None:
+def _whole(result: AnnotatedDocument, schema: Schema | None, key: str) -> None:
+    cards.quote(result.document.text)
+
+
+def _pair_texts(result: AnnotatedDocument, schema: Schema | None, key: str) -> None:
     first, second = st.columns(2, gap="small")
     with first:
         st.caption(t("input.first"))
@@ -49,36 +58,74 @@ def _pair_texts(result: AnnotatedDocument) -> None:
         cards.quote(result.document.text_pair or "")
 
 
-def _marked_words(result: AnnotatedDocument) -> None:
-    def marks(name: str, spans: tuple[Span, ...]) -> list[Annotation]:
-        return [Annotation(name, span.start, span.end, span.text, 1.0) for span in spans]
+def _arcs_or_text(default: str) -> Drawer:
+    def drawer(result: AnnotatedDocument, schema: Schema | None, key: str) -> None:
+        views = {view: t(f"view.as.{view}") for view in ("arcs", "text")}
+        view = st.segmented_control(
+            t("view.as"),
+            list(views),
+            format_func=views.__getitem__,
+            default=default,
+            required=True,
+            key=f"{key}-as",
+            label_visibility="collapsed",
+        )
+        if view == "arcs":
+            relation_arcs(result, key=key)
+        else:
+            annotated_text(result.document.text, result.annotations, key=key)
 
+    return drawer
+
+
+def _chains(result: AnnotatedDocument, schema: Schema | None, key: str) -> None:
+    """The words that stand for the same in one colour; before anything was found, the words that were compared."""
     document = result.document
-    annotated_text(document.text, marks("候选词", document.candidates) + marks("代词", document.pronouns))
+    chains, lone = chains_of(result.annotations)
+    marks = chain_marks(chains, lone, none=t("card.no_chain"))
+    if not marks:
 
+        def compared(name: str, spans: tuple[Span, ...]) -> list[Annotation]:
+            return [Annotation(name, span.start, span.end, span.text, 1.0) for span in spans]
 
-def _relations(result: AnnotatedDocument, schema: Schema | None, key: str) -> None:
-    relation_graph(result, key=f"{key}-graph")
-    triple_table(result, key=f"{key}-triples")
+        marks = compared(t("coref.candidate"), document.candidates) + compared(t("coref.pronoun"), document.pronouns)
+    names = [f"{number} {chain.name}" for number, chain in enumerate(chains, 1)]
+    annotated_text(document.text, marks, key=key, types=[*names, t("card.no_chain")], choose=False)
+    cards.chain_cards(chains, lone)
 
 
 def _pronouns(result: AnnotatedDocument, schema: Schema | None, key: str) -> None:
     pronoun_table(result, key=f"{key}-pairs")
 
 
+def _answers(result: AnnotatedDocument, schema: Schema | None, key: str) -> None:
+    questions = question_order(_roots(schema), result.annotations)
+    # An option of a question of choice has no place in the text.
+    marks = answer_marks(questions, result.annotations, t)
+    annotated_text(result.document.text, marks, key=key, choose=False)
+
+
+def _relations(result: AnnotatedDocument, schema: Schema | None, key: str) -> None:
+    triple_table(result, key=f"{key}-triples")
+    relation_graph(result, key=f"{key}-graph")
+
+
 def _events(result: AnnotatedDocument, schema: Schema | None, key: str) -> None:
-    cards.event_cards(result.annotations)
+    cards.event_cards(result)
 
 
 def _opinions(result: AnnotatedDocument, schema: Schema | None, key: str) -> None:
-    found = Counter(which for node in walk(result.annotations) if (which := polarity(node.annotation.type)))
-    if found:
-        cards.polarity_bar(found)
     cards.opinion_cards(result.annotations)
 
 
 def _classes(result: AnnotatedDocument, schema: Schema | None, key: str) -> None:
-    cards.class_bars(result.annotations, asked=_roots(schema))
+    cards.class_bars(result, asked=_roots(schema))
+
+
+def _tree(result: AnnotatedDocument, schema: Schema | None, key: str) -> None:
+    cards.class_tree(result, schema)
+    if schema is not None and result.annotations:
+        schema_sunburst(schema, result, key=f"{key}-sunburst")
 
 
 def _reading(result: AnnotatedDocument, schema: Schema | None, key: str) -> None:
@@ -91,7 +138,16 @@ def _roots(schema: Schema | None) -> list[str]:
 
 _PAIRS = ("matching", "nli")
 _CLASSES = ("sentiment", "classification", "multilabel", "hierarchy")
-_DRAWERS: dict[str, Callable[[AnnotatedDocument, Schema | None, str], None]] = {
+_TEXTS: dict[str, Drawer] = {
+    "re": _arcs_or_text("arcs"),
+    "ee": _arcs_or_text("arcs"),
+    "absa": _arcs_or_text("text"),
+    "coref": _chains,
+    "mrc": _answers,
+    **dict.fromkeys(_PAIRS, _pair_texts),
+    **dict.fromkeys(_CLASSES, _whole),
+}
+_DRAWERS: dict[str, Drawer] = {
     "re": _relations,
     "ee": _events,
     "absa": _opinions,
@@ -99,4 +155,5 @@ _DRAWERS: dict[str, Callable[[AnnotatedDocument, Schema | None, str], None]] = {
     "coref": _pronouns,
     "mrc": _reading,
     **dict.fromkeys((*_PAIRS, *_CLASSES), _classes),
+    "hierarchy": _tree,
 }

@@ -13,9 +13,9 @@ from core.storage.explore_pairs import edges, together, types_below
 from core.storage.explore_queries import Filter, score_bins, text_counts, type_counts, value_counts
 from core.storage.search import metadata_keys, metadata_values
 from core.types import Annotation
+from core.views.cards import POLARITY_COLOURS
 from core.views.findings import Triple, base_name, label_name, polarity
 from streamlit_app.components.annotation_table import table
-from streamlit_app.components.cards import POLARITY_COLOURS
 from streamlit_app.components.charts import PLAIN
 from streamlit_app.components.explore_charts import bars, heat, histogram, shares, timeline, type_colours
 from streamlit_app.components.explore_context import context_lines, match_table

@@ -1,0 +1,101 @@
+"""Pronouns of Chinese, and coreference as chains of words that stand for the same. Pure.
+
+Offsets are code points of the document.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from core.types import Annotation, Span
+
+PRONOUNS = (
+    "他们", "她们", "它们", "他", "她", "它", "其", "自己", "前者", "后者", "对方", "双方", "两人", "二人", "本人",
+    "此人", "该公司", "该企业", "该机构", "该产品", "该项目", "该地", "该市", "该校",
+)  # fmt: skip
+# Words in which one of them is no pronoun.
+_OTHER = (
+    "其他", "其它", "其中", "其实", "其余", "其次", "其间", "其一", "其二", "尤其", "极其", "何其", "与其", "土耳其",
+    "吉他", "他人", "他国", "他乡",
+)  # fmt: skip
+_FIND = re.compile("|".join(map(re.escape, (*sorted(_OTHER, key=len, reverse=True), *PRONOUNS))))
+REFERS = "指代"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One word of a chain; `score` is how sure the model is that the pronoun belongs here, None for a candidate."""
+
+    start: int
+    end: int
+    text: str
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Words that stand for the same: places of one candidate and the pronouns for it, in text order."""
+
+    name: str
+    members: tuple[Member, ...]
+
+
+def pronouns_in(text: str) -> list[Span]:
+    """Every pronoun of the list that stands in `text`, in text order, none within another."""
+    found = _FIND.finditer(text)
+    return [Span(one.start(), one.end(), one[0]) for one in found if one[0] not in _OTHER]
+
+
+def chains_of(annotations: Sequence[Annotation]) -> tuple[list[Chain], list[Member]]:
+    """Chains in text order, and the pronouns that stand for none of the candidates.
+
+    A pronoun goes to the candidate that it most surely stands for; candidates of the same words are one chain.
+    """
+    best: dict[tuple[int, int, str], tuple[float, Annotation]] = {}
+    lone: dict[tuple[int, int, str], Member] = {}
+    for one in annotations:
+        place = _place(one)
+        if place is None:
+            continue
+        lone.setdefault(place, Member(*place))
+        for candidate in one.children:
+            if one.type == REFERS and candidate.score > best.get(place, (-1.0, one))[0]:
+                best[place] = (candidate.score, candidate)
+    groups: dict[str, dict[tuple[int, int], Member]] = {}
+    for (start, end, text), (score, candidate) in best.items():
+        group = groups.setdefault(candidate.text, {})
+        group[(start, end)] = Member(start, end, text, score)
+        for other in _same_words(candidate.text, annotations):
+            group.setdefault((other.start, other.end), other)
+    chains = [
+        Chain(name, tuple(sorted(group.values(), key=lambda one: (one.start, one.end))))
+        for name, group in groups.items()
+    ]
+    chains.sort(key=lambda chain: chain.members[0].start)
+    return chains, [member for place, member in lone.items() if place not in best]
+
+
+def chain_marks(chains: Iterable[Chain], lone: Iterable[Member], *, none: str) -> list[Annotation]:
+    """The members as spans to draw, each of the type of its chain; `none` names those of no chain."""
+    marks = [
+        Annotation(f"{number} {chain.name}", one.start, one.end, one.text, 1.0 if one.score is None else one.score)
+        for number, chain in enumerate(chains, 1)
+        for one in chain.members
+    ]
+    return marks + [Annotation(none, one.start, one.end, one.text, 0.0) for one in lone]
+
+
+def _same_words(words: str, annotations: Iterable[Annotation]) -> list[Member]:
+    found = {
+        place: Member(*place)
+        for one in annotations
+        for child in one.children
+        if child.text == words and (place := _place(child)) is not None
+    }
+    return list(found.values())
+
+
+def _place(one: Annotation) -> tuple[int, int, str] | None:
+    return None if one.start is None or one.end is None else (one.start, one.end, one.text)
