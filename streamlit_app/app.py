@@ -10,15 +10,19 @@ sys.path[:0] = [root] if (root := str(Path(__file__).resolve().parent.parent)) n
 
 import streamlit as st  # noqa: E402
 
-from streamlit_app.components.sidebar import language_switch, status_line  # noqa: E402
+from streamlit_app.components.gpu_gauge import gpu_gauge  # noqa: E402
+from streamlit_app.components.shortcuts import shortcuts  # noqa: E402
+from streamlit_app.components.sidebar import language_switch  # noqa: E402
+from streamlit_app.components.status_bar import status_bar  # noqa: E402
 from streamlit_app.i18n import t  # noqa: E402
 from streamlit_app.navigation import PAGES  # noqa: E402
 from streamlit_app.resources import application  # noqa: E402
 
 # A file of our own: named icons of the browser tab would be fetched from the internet.
-ICON = Path(__file__).resolve().parent / "assets" / "icon.png"
+HERE = Path(__file__).resolve().parent
 
-st.set_page_config(page_title=t("app.title"), page_icon=ICON, layout="wide")
+st.set_page_config(page_title=t("app.title"), page_icon=HERE / "assets" / "icon.png", layout="wide")
+st.html(HERE / "frontend" / "shell.css")
 
 page = st.navigation(
     {
@@ -39,7 +43,9 @@ page = st.navigation(
 
 app = application()
 with st.sidebar:
-    status_line(app)
+    gpu_gauge(app)
     language_switch()
+shortcuts()
+status_bar(app)
 
 page.run()

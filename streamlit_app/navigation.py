@@ -27,3 +27,30 @@ PAGES = {
     },
     "nav.system": {"gpu": "memory", "doctor": "health_and_safety", "settings": "settings"},
 }
+
+# The second key of the way to a page: G, then this one. A page without one is reached with the mouse and with Tab.
+KEYS = {
+    "overview": "o",
+    "entities": "e",
+    "relations": "r",
+    "events": "v",
+    "aspects": "a",
+    "aspect_sentiment": "t",
+    "sentiment": "s",
+    "classification": "c",
+    "hierarchy": "h",
+    "matching": "m",
+    "coreference": "p",
+    "reading": "q",
+    "documents": "d",
+    "jobs": "j",
+    "review": "w",
+    "explore": "x",
+    "schemas": "l",
+    "exports": "u",
+    "gpu": "g",
+    "models": "k",
+    "access": "z",
+    "doctor": "y",
+    "settings": ",",
+}

@@ -9,5 +9,6 @@ from streamlit_app.i18n import t
 
 def heading(page: str) -> None:
     """Draw the title and the sentence of `page`."""
-    st.header(t(f"page.{page}"), anchor=False)
-    st.caption(t(f"page.{page}.intro"))
+    with st.container(key="desk-heading", horizontal=True, vertical_alignment="bottom", gap="small"):
+        st.header(t(f"page.{page}"), anchor=False, width="content")
+        st.caption(t(f"page.{page}.intro"))

@@ -18,6 +18,7 @@ from streamlit_app.components.messages import plain, show_error
 from streamlit_app.components.preset_picker import SAVED, preset_picker
 from streamlit_app.components.schema_editor import schema_editor
 from streamlit_app.components.stored_results import stored_results
+from streamlit_app.components.task_address import keep_address, take_address
 from streamlit_app.i18n import t
 from streamlit_app.resources import application
 
@@ -26,6 +27,7 @@ Ask = Callable[[str], Schema | None]
 
 def task_page(task: str, *, inputs: Inputs = text_input, ask: Ask | None = None) -> None:
     """Draw the page of `task`. `inputs` gives the documents, `ask` the schema (by default the schema editor)."""
+    take_address(task)
     left, right = st.columns([2, 3], gap="medium")
     with left:
         preset_picker(task)
@@ -56,6 +58,7 @@ def task_page(task: str, *, inputs: Inputs = text_input, ask: Ask | None = None)
     with right:
         if pressed:
             _start(task, documents, schema=schema, threshold=threshold)
+        keep_address(task)
         _outcome(task)
 
 
