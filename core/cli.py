@@ -28,11 +28,12 @@ from core.evaluation.known_answers import verify as run_verification
 from core.evaluation.suite_run import Report, evaluate_suite
 from core.evaluation.temperatures import Calibration, development_files, write_temperatures
 from core.evaluation.temperatures import calibrate as run_calibration
-from core.exporters.native import to_dict
+from core.exporters.native import near_to_list, to_dict
 from core.exporters.rex import to_rex
 from core.inference.assembly import load_engine
 from core.inference.engine import Engine
 from core.schemas.schema import Schema
+from core.services import FLOOR
 from core.types import AnnotatedDocument, Document
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="RexUniNLU：用模式读中文文本。")
@@ -92,6 +93,7 @@ def annotate(
     format: Annotated[Form, typer.Option(help="native：每个文档一个对象；rex：参考实现的答案")] = Form.native,
     model: ModelOption = None,
     threshold: ThresholdOption = None,
+    candidates: Annotated[bool, typer.Option("--candidates", help=CANDIDATES)] = False,
 ) -> None:
     """Annotate a text or a file and write one JSON object a line, in input order."""
     with _user_errors():
@@ -99,6 +101,8 @@ def annotate(
             raise typer.BadParameter("请给出 --text 或 --input 之一")
         if text_column is not None and input is None:
             raise typer.BadParameter("--text-column 与 --input 一起使用")
+        if candidates and format is not Form.native:
+            raise typer.BadParameter("--candidates 只用于 --format native")
         if text is not None:
             document = Document(
                 text,
@@ -115,12 +119,17 @@ def annotate(
         engine = _engine(model)
         failed = 0
         with _target(output) as write:
-            for result in _in_order(engine.annotate(items, threshold=threshold)):
+            floor = FLOOR if candidates else None
+            for result in _in_order(engine.annotate(items, threshold=threshold, floor=floor)):
                 failed += bool(result.error)
                 write(_line(result, format))
     if failed:
         typer.echo(f"{failed} 个文档未能处理，原因见各行的 error", err=True)
         raise typer.Exit(1)
+
+
+def _line_with_near(result: AnnotatedDocument) -> str:
+    return json.dumps(json.loads(_line(result, Form.native)) | {"near": near_to_list(result)}, ensure_ascii=False)
 
 
 def _line(result: AnnotatedDocument, form: Form) -> str:

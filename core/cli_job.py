@@ -18,7 +18,7 @@ from core.config import Settings
 from core.errors import FormatError, InputError, SchemaError, StorageError
 from core.jobs.runner import release_lost
 from core.schemas.schema import Schema, parse_schema
-from core.services import Application
+from core.services import FLOOR, Application
 from core.storage import job_queries, queries
 from core.storage.database import migrate, open_database
 from core.storage.job_store import STATES
@@ -46,6 +46,7 @@ def submit(
     ] = None,
     model: ModelOption = None,
     threshold: Annotated[float | None, typer.Option(help="最低得分，0 到 1；缺省用设置中的值")] = None,
+    candidates: Annotated[bool, typer.Option("--candidates", help="另存低于阈值的候选（低到 0.05）")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="在本进程运行并显示进度；Ctrl-C 暂停，之后可以继续")] = False,
 ) -> None:
     """Queue one task over files or stored documents; a running desk or `job run` works it off."""
@@ -62,6 +63,7 @@ def submit(
                 queries.get_document(app.database, one)  # a number that is not there is told before anything is queued
         else:
             numbers = job_queries.find_documents(app.database, Search(search or "", _metadata(where or [])))
+        floor = FLOOR if candidates else None
         job = job_services.submit_stored(
             app, numbers, task=task, schema=asked, schema_id=schema_id, threshold=threshold
         )

@@ -57,6 +57,19 @@ def to_dict(result: AnnotatedDocument) -> dict[str, Any]:
     return fields | {key: value for key, value in optional.items() if value}
 
 
+def near_to_list(result: AnnotatedDocument) -> list[dict[str, Any]]:
+    """The candidates, best first, as JSON values: type, start, end, text, score, and those `above` it.
+
+    No exported file has them: `annotate --candidates` prints them under `near`.
+    """
+    found = []
+    for one in result.candidates:
+        chain = [{key: value for key, value in _annotation(a).items() if key != "children"} for a in one.above]
+        own = {key: value for key, value in _annotation(one.annotation).items() if key != "children"}
+        found.append(own | ({"above": chain} if chain else {}))
+    return found
+
+
 def _annotation(annotation: Annotation) -> dict[str, Any]:
     return {
         "type": annotation.type,

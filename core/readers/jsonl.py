@@ -15,7 +15,7 @@ from core.readers.source import Source
 from core.types import Document, Span
 
 # Fields of our own result files that say what was found, not what was asked.
-_RESULT_KEYS = ("annotations", "task", "windows", "notes", "error", "run")
+_RESULT_KEYS = ("annotations", "task", "windows", "notes", "error", "run", "near")
 # A list is read as a whole, which takes several times its size in memory; lines are read one by one.
 WHOLE_BYTES = 64 * 2**20
 # One line of a JSON lines file.
