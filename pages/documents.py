@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.storage import queries, search_index
 from core.storage.search import Search
+from streamlit_app.components import address
 from streamlit_app.components.annotation_table import table
 from streamlit_app.components.document_filter import document_filter
 from streamlit_app.components.document_import import document_import
@@ -16,18 +17,15 @@ from streamlit_app.i18n import t
 from streamlit_app.resources import application
 
 PAGE = 25
-DOCUMENT = "document"
+OPEN = "documents-open"
 # Documents that a search reads without the index before this is worth a word.
 WORTH_SAYING = 5_000
 
 
 def open_row(numbers: list[int]) -> None:
-    """Open the document of the row that was clicked; its number stands in the address, so that it can be passed on."""
+    """Open the document of the row that was clicked."""
     rows = st.session_state["documents-table"]["selection"]["rows"]
-    if rows:
-        st.query_params[DOCUMENT] = str(numbers[rows[0]])
-    else:
-        st.query_params.pop(DOCUMENT, None)
+    st.session_state[OPEN] = str(numbers[rows[0]]) if rows else None
 
 
 heading("documents")
@@ -37,13 +35,20 @@ importing = "documents-job" in st.session_state or bool(st.session_state.get("do
 with st.expander(t("documents.import"), icon=":material/upload_file:", expanded=importing):
     document_import("documents")
 
-asked = st.query_params.get(DOCUMENT, "")
-if asked:
+if asked := address.arrived("documents").get("document"):
+    st.session_state[OPEN] = asked
+opened = st.session_state.get(OPEN)
+address.keep("documents", document=opened)
+if opened:
     with st.container(border=True):
-        document_view(app, asked, parameter=DOCUMENT)
+        document_view(app, opened, place=OPEN)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     words = st.text_input(
-        t("documents.search"), key="documents-search", placeholder=t("documents.search.example"), width=420
+        t("documents.search"),
+        key="documents-search",
+        placeholder=t("documents.search.example"),
+        width=420,
+        persist_state="session",
     )
     metadata = document_filter(app.database, key="documents")
 search = Search(words, metadata)
@@ -58,7 +63,7 @@ if count:
         said += " · " + t("documents.pending", count=f"{waiting:,}")
     row.caption(said)
     with row:
-        number = st.pagination(pages, key="documents-page") if pages > 1 else 1
+        number = st.pagination(pages, key="documents-page", persist_state="session") if pages > 1 else 1
     found = queries.list_documents(app.database, search, limit=PAGE, offset=(number - 1) * PAGE)
     frame = pd.DataFrame(
         {
@@ -74,7 +79,7 @@ if count:
         for one in found
     )
     table(frame, key="documents-table", on_select=lambda: open_row([one.id for one in found]))
-    if not asked:
+    if not opened:
         st.caption(t("documents.click"))
 else:
     st.info(t("documents.none" if words or metadata else "documents.empty"), icon=":material/lightbulb:")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.storage import queries
+from streamlit_app.components import address
 from streamlit_app.components.explore_filter import MOST_RUNS, explore_filter
 from streamlit_app.components.explore_quality import quality_view
 from streamlit_app.components.explore_views import VIEWS
@@ -24,15 +25,18 @@ with shown_errors():
     if chosen is not None:
         views = VIEWS | {"quality": quality_view}
         labels = {name: t(f"explore.view.{name}") for name in views}
+        if st.session_state.get("explore-view") not in views:
+            st.session_state["explore-view"] = "types"
         # Only the chosen view asks the database.
         view = st.segmented_control(
             t("explore.view"),
             list(views),
             format_func=labels.__getitem__,
-            default="types",
             required=True,
             key="explore-view",
             label_visibility="collapsed",
             persist_state="session",
         )
+        runs_shown = ",".join(map(str, chosen.runs))
+        address.keep("explore", run=runs_shown, view=view if view != "types" else None)
         views[view or "types"](chosen)

@@ -14,6 +14,7 @@ from core.exporters.table import KEPT, readable
 from core.job_services import get_job
 from core.storage import queries
 from core.tasks import TASKS
+from streamlit_app.components import address
 from streamlit_app.components.heading import heading
 from streamlit_app.components.messages import plain, show_error
 from streamlit_app.i18n import t, title
@@ -30,10 +31,13 @@ def label(run: queries.RunInfo) -> str:
     return f"{run.id} · {task} · {run.started_at.astimezone():%Y-%m-%d %H:%M} · {facts}"
 
 
-def linked_run(app: Application) -> queries.RunInfo | None:
-    """The run that the address names, if there is one of that number."""
-    wanted = st.query_params.get("run", "")
-    return get_job(app, int(wanted)) if wanted.isascii() and wanted.isdigit() else None
+def follow_address(app: Application) -> None:
+    """Choose what a new address names: a run, a format."""
+    given = address.arrived("exports")
+    if get_job(app, address.number(given.get("run")) or 0) is not None:
+        st.session_state["exports-run"] = address.number(given["run"])
+    if given.get("format") in FORMATS:
+        st.session_state["exports-format"] = given["format"]
 
 
 heading("exports")
@@ -43,25 +47,36 @@ if not count:
     st.info(t("exports.empty"), icon=":material/lightbulb:")
     st.stop()
 
+follow_address(app)
 pages = -(-count // PAGE)
-number = st.pagination(pages, key="exports-page") if pages > 1 else 1
+number = st.pagination(pages, key="exports-page", persist_state="session") if pages > 1 else 1
 runs = {run.id: run for run in queries.list_runs(app.database, limit=PAGE, offset=(number - 1) * PAGE)}
-if linked := linked_run(app):
-    runs = {linked.id: linked} | runs
-    if st.session_state.get("exports-address") != linked.id:
-        st.session_state["exports-address"] = st.session_state["exports-run"] = linked.id
+# The chosen run may stand on another page of the list than the one that is shown.
+chosen_run = get_job(app, st.session_state.get("exports-run") or 0)
+if chosen_run is not None:
+    runs = {chosen_run.id: chosen_run} | runs
+elif "exports-run" in st.session_state:
+    del st.session_state["exports-run"]
 left, middle, right = st.columns([3, 2, 2])
-run_id = left.selectbox(t("exports.run"), list(runs), format_func=lambda key: label(runs[key]), key="exports-run")
+run_id = left.selectbox(
+    t("exports.run"), list(runs), format_func=lambda key: label(runs[key]), key="exports-run", persist_state="session"
+)
 which = middle.selectbox(
-    t("exports.which"), list(VERSIONS), format_func=lambda key: t(f"exports.which.{key}"), key="exports-which"
+    t("exports.which"),
+    list(VERSIONS),
+    format_func=lambda key: t(f"exports.which.{key}"),
+    key="exports-which",
+    persist_state="session",
 )
 form = right.selectbox(
     t("exports.format"),
     list(FORMATS),
     format_func=lambda key: title(FORMATS[key].title_zh, FORMATS[key].title_en),
     key="exports-format",
+    persist_state="session",
 )
 chosen = FORMATS[form]
+address.keep("exports", run=run_id, format=form)
 st.caption(t(f"exports.about.{form}"))
 
 if st.button(t("exports.make"), key="exports-make", type="primary", icon=":material/ios_share:"):

@@ -9,6 +9,7 @@ from core.errors import RexError
 from core.review.nodes import DISMISSED, SKIPPED, UNREVIEWED
 from core.storage import queries
 from core.storage.review_queries import Review, count_states, get_review, history
+from streamlit_app.components import address
 from streamlit_app.components.annotator import annotator
 from streamlit_app.components.cards import quote
 from streamlit_app.components.heading import heading
@@ -37,21 +38,19 @@ from streamlit_app.components.review_views import changes_table, history_table, 
 from streamlit_app.i18n import t
 from streamlit_app.resources import application
 
-LINK = "review-link"
 TEXT = "review-text"
 
 
 def linked_run() -> int | None:
-    """The run that the address names, opened once; a job is a run. Raises RexError when there is none."""
-    given = st.query_params.get("run") or st.query_params.get("job")
-    link = (given, st.query_params.get("document"))
-    if given is None or link == st.session_state.get(LINK):
+    """The run that a new address names; a job is a run. Raises RexError when there is none."""
+    given = address.arrived("review")
+    wanted = given.get("run") or given.get("job")
+    if wanted is None:
         return st.session_state.get("review-run")
-    st.session_state[LINK] = link
-    run = queries.get_run(application().database, int(given) if given.isdigit() else 0)
+    run = queries.get_run(application().database, address.number(wanted) or 0)
     st.session_state["review-run"] = run.id
-    if link[1] is not None and link[1].isdigit():
-        open_document(run.id, int(link[1]))
+    if document := address.number(given.get("document")):
+        open_document(run.id, document)
     return run.id
 
 
@@ -171,8 +170,7 @@ if review is None:
 assert review is not None
 
 st.session_state[SEEN] = review.version
-st.query_params.from_dict({"run": str(run.id), "document": str(review.document_id)})
-st.session_state[LINK] = (str(run.id), str(review.document_id))
+address.keep("review", run=run.id, document=review.document_id)
 if st.session_state.pop(LAST, False):
     st.toast(t("review.last"), icon=":material/flag:")
 

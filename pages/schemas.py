@@ -8,9 +8,10 @@ import streamlit as st
 from core.errors import RexError
 from core.schemas.schema import parse_schema
 from core.storage import queries, schema_store
+from streamlit_app.components import address
 from streamlit_app.components.annotation_table import table
 from streamlit_app.components.heading import heading
-from streamlit_app.components.messages import show_error
+from streamlit_app.components.messages import plain, show_error
 from streamlit_app.components.schema_change import change_view
 from streamlit_app.components.schema_save import SAVED, save_form, task_title
 from streamlit_app.components.schema_versions import versions_view
@@ -41,10 +42,15 @@ frame = pd.DataFrame(
 )
 table(frame, key="schemas-table")
 names = [one.name for one in saved]
+if (asked := address.arrived("schemas").get("schema")) is not None:
+    if asked not in names:
+        st.warning(t("schemas.unknown", name=plain(asked)), icon=":material/search_off:")
+    st.session_state["schemas-open"] = asked
 if st.session_state.get("schemas-open") not in names:
     st.session_state["schemas-open"] = names[0]
 left, right = st.columns([3, 2], vertical_alignment="bottom")
 chosen = left.selectbox(t("schemas.open"), names, key="schemas-open", persist_state="session")
+address.keep("schemas", schema=chosen)
 views = {view: t(f"schema_library.view.{view}") for view in ("versions", "change")}
 view = right.segmented_control(
     t("schema_library.view"),
@@ -54,6 +60,7 @@ view = right.segmented_control(
     required=True,
     key="schemas-view",
     label_visibility="collapsed",
+    persist_state="session",
 )
 try:
     versions = schema_store.versions(app.database, chosen)

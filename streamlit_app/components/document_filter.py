@@ -22,6 +22,7 @@ def document_filter(database: Engine, *, key: str) -> dict[str, list[str]]:
         format_func=lambda one: f"{one}（{keys[one]:,}）",
         key=f"{key}-filter-key",
         width=240,
+        persist_state="session",
     )
     if name is None:
         return {}
@@ -33,5 +34,6 @@ def document_filter(database: Engine, *, key: str) -> dict[str, list[str]]:
         placeholder=t("choose"),
         key=f"{key}-filter-values-{name}",
         width=360,
+        persist_state="session",
     )
     return {name: chosen} if chosen else {}

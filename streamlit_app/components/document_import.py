@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.import_job import ImportJob, ImportOrder
+from core.import_job import ImportJob, ImportOrder, start_import
 from core.readers import ANNOTATED_FORMATS, ARCHIVES, EXTENSIONS, FileReport, ReadOptions
 from core.readers.annotated import UNITS
 from streamlit_app.components.document_upload import SPLITS
@@ -45,9 +45,10 @@ def document_import(key: str) -> None:
     else:
         order = _annotated_order(key, chosen)
     if st.button(t("import.run", count=len(files)), key=f"{key}-run", type="primary", disabled=not files):
-        st.session_state[f"{key}-job"] = _start(files, order)
-        st.session_state[f"{key}-turn"] = turn + 1
-        st.rerun()
+        with shown_errors():
+            st.session_state[f"{key}-job"] = _start(files, order)
+            st.session_state[f"{key}-turn"] = turn + 1
+            st.rerun()
     _show(key, st.session_state.get(f"{key}-reports", []))
 
 
@@ -59,6 +60,7 @@ def _format(key: str) -> str:
         format_func=names.__getitem__,
         key=f"{key}-format",
         help=t("import.format.help"),
+        persist_state="session",
     )
 
 
@@ -75,6 +77,7 @@ def _options(key: str, files: list[Any]) -> tuple[ReadOptions, bool]:
             disabled=only_tables,
             help=t("import.split.tables") if only_tables else None,
             width=320,
+            persist_state="session",
         )
         choices = {name: t(f"import.duplicates.{name}") for name in ("keep", "drop")}
         duplicates = st.segmented_control(
@@ -84,6 +87,7 @@ def _options(key: str, files: list[Any]) -> tuple[ReadOptions, bool]:
             default="keep",
             required=True,
             key=f"{key}-duplicates",
+            persist_state="session",
         )
     return ReadOptions(split="auto" if only_tables else split), duplicates == "drop"
 
@@ -92,11 +96,21 @@ def _annotated_order(key: str, chosen: str) -> ImportOrder:
     with st.container(horizontal=True):
         encodings = encoding_choices()
         encoding = st.selectbox(
-            t("import.encoding"), list(encodings), format_func=encodings.__getitem__, key=f"{key}-encoding", width=320
+            t("import.encoding"),
+            list(encodings),
+            format_func=encodings.__getitem__,
+            key=f"{key}-encoding",
+            width=320,
+            persist_state="session",
         )
         units = {name: t(f"import.offsets.{name}") for name in UNITS}
         offsets = st.selectbox(
-            t("import.offsets"), list(units), format_func=units.__getitem__, key=f"{key}-offsets", width=320
+            t("import.offsets"),
+            list(units),
+            format_func=units.__getitem__,
+            key=f"{key}-offsets",
+            width=320,
+            persist_state="session",
         )
     return ImportOrder((), ReadOptions(encoding or None), chosen, offsets=offsets)
 
@@ -122,7 +136,11 @@ def _start(files: list[Any], order: ImportOrder) -> ImportJob:
     whole = ImportOrder(
         tuple(paths), order.options, order.format, order.encodings, order.drop_duplicates, order.offsets
     )
-    return ImportJob(app.store, whole, folder=folder).start()
+    try:
+        return start_import(app.store, whole, folder=folder)
+    except RexError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _follow(key: str, job: ImportJob) -> None:

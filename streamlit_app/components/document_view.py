@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core import services
 from core.bootstrap import Application
 from core.errors import RexError
 from core.storage import queries
@@ -11,16 +12,16 @@ from core.tasks import TASKS
 from core.types import Document
 from streamlit_app.components.cards import quote
 from streamlit_app.components.drawing import draw
-from streamlit_app.components.messages import plain, show_error
+from streamlit_app.components.messages import plain, show_error, shown_errors
 from streamlit_app.components.task_pages import TASK_PAGES, hand_over
 from streamlit_app.i18n import t, title
 
 
-def document_view(app: Application, asked: str, *, parameter: str) -> None:
-    """Draw the document whose number `asked` came with the address under `parameter`."""
+def document_view(app: Application, asked: str, *, place: str) -> None:
+    """Draw the document whose number `asked` came with the address; closing it empties `place` in the session."""
 
     def close() -> None:
-        st.query_params.pop(parameter, None)
+        st.session_state[place] = None
 
     try:
         document = queries.get_document(app.database, int(asked) if asked.isdecimal() and len(asked) < 18 else 0)
@@ -40,7 +41,7 @@ def document_view(app: Application, asked: str, *, parameter: str) -> None:
     facts += [f"{name}：{value}" for name, value in document.metadata.items()]
     st.caption(plain(" · ".join(fact for fact in facts if fact)))
     _findings(app, document, identifier)
-    _actions(app, document, identifier, parameter=parameter)
+    _actions(app, document, identifier, place=place)
 
 
 def _findings(app: Application, document: Document, identifier: int) -> None:
@@ -59,7 +60,12 @@ def _findings(app: Application, document: Document, identifier: int) -> None:
         return f"{run_id} · {task} · {run.model} · {run.started_at.astimezone():%Y-%m-%d %H:%M}"
 
     chosen = st.selectbox(
-        t("documents.run"), list(runs), format_func=label, key=f"documents-run-{identifier}", width=560
+        t("documents.run"),
+        list(runs),
+        format_func=label,
+        key=f"documents-run-{identifier}",
+        width=560,
+        persist_state="session",
     )
     result = queries.load_result(app.database, chosen, identifier)
     if result is None:
@@ -72,10 +78,17 @@ def _findings(app: Application, document: Document, identifier: int) -> None:
         st.caption(t("results.nothing"))
 
 
-def _actions(app: Application, document: Document, identifier: int, *, parameter: str) -> None:
+def _actions(app: Application, document: Document, identifier: int, *, place: str) -> None:
     titles = {name: title(TASKS[name].title_zh, TASKS[name].title_en) for name in TASK_PAGES}
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    row.selectbox(t("documents.analyse"), list(titles), format_func=titles.__getitem__, key="documents-task", width=240)
+    row.selectbox(
+        t("documents.analyse"),
+        list(titles),
+        format_func=titles.__getitem__,
+        key="documents-task",
+        width=240,
+        persist_state="session",
+    )
     row.button(
         t("documents.go"),
         key="documents-go",
@@ -85,6 +98,6 @@ def _actions(app: Application, document: Document, identifier: int, *, parameter
     with row.popover(t("documents.delete"), icon=":material/delete:"):
         st.markdown(t("documents.delete.sure"))
         if st.button(t("documents.delete.yes"), key=f"documents-delete-{identifier}", type="primary"):
-            app.store.delete_document(identifier)
-            st.query_params.pop(parameter, None)
+            services.delete_document(app, identifier)
+            st.session_state[place] = None
             st.rerun()

@@ -11,6 +11,7 @@ from core.storage import queries
 from core.storage.explore_queries import Filter, document_count, type_counts
 from core.storage.search import metadata_keys, metadata_values
 from core.tasks import TASKS
+from streamlit_app.components import address
 from streamlit_app.i18n import t, title
 from streamlit_app.resources import application
 
@@ -77,12 +78,13 @@ def whole(chosen: Filter) -> Filter:
 
 
 def _first_choice(labels: dict[int, str]) -> None:
-    """The run of the address, or the newest one, on the first visit; runs that are gone leave the choice."""
-    wanted = st.query_params.get("run", "")
-    if wanted and st.session_state.get("explore-address") != wanted:
-        st.session_state["explore-address"] = wanted
-        if wanted.isascii() and wanted.isdigit() and int(wanted) in labels:
-            st.session_state["explore-runs"] = [int(wanted)]
+    """The runs of the address, or the newest one, on the first visit; runs that are gone leave the choice."""
+    given = address.arrived("explore")
+    wanted = [number for part in given.get("run", "").split(",") if (number := address.number(part)) in labels]
+    if wanted:
+        st.session_state["explore-runs"] = wanted
+    if given.get("view"):
+        st.session_state["explore-view"] = given["view"]
     known = st.session_state.get("explore-runs")
     st.session_state["explore-runs"] = (
         list(labels)[:1] if known is None else [number for number in known if number in labels]

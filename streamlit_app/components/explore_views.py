@@ -144,7 +144,9 @@ def time_view(chosen: Filter) -> None:
     units = {"": t("explore.unit.auto")} | {unit: t(f"explore.unit.{unit}") for unit in UNITS}
     left, right, _ = st.columns([2, 2, 4])
     key = left.selectbox(t("explore.time.column"), keys, key="explore-time-key", persist_state="session")
-    unit = right.selectbox(t("explore.unit"), list(units), format_func=units.__getitem__, key="explore-time-unit")
+    unit = right.selectbox(
+        t("explore.unit"), list(units), format_func=units.__getitem__, key="explore-time-unit", persist_state="session"
+    )
     sample_note(chosen)
     found, _, lost = series(value_counts(database, chosen, key=key), unit or None)
     if lost:
@@ -225,7 +227,7 @@ def documents_view(chosen: Filter) -> None:
 def page_offset(count: int, size: int, key: str) -> int:
     """Draw the pages of a list; where the chosen one begins."""
     pages = -(-count // size)
-    return (st.pagination(pages, key=key) - 1) * size if pages > 1 else 0
+    return (st.pagination(pages, key=key, persist_state="session") - 1) * size if pages > 1 else 0
 
 
 def nothing(empty: bool, words: str = "explore.nothing.found") -> bool:

@@ -22,6 +22,7 @@ from streamlit_app.components.job_controls import (
     show_note,
     state_badge,
 )
+from streamlit_app.components.job_list import OPEN
 from streamlit_app.components.job_progress import duration
 from streamlit_app.components.messages import plain
 from streamlit_app.components.stored_results import stored_results
@@ -35,7 +36,7 @@ LINKS = {"review": "fact_check", "explore": "query_stats", "exports": "ios_share
 
 def job_details(app: Application, job: RunInfo) -> None:
     """Draw one job; while it waits or runs its progress keeps itself up to date."""
-    st.button(t("jobs.back"), key="jobs-back", icon=":material/arrow_back:", on_click=st.query_params.clear)
+    st.button(t("jobs.back"), key="jobs-back", icon=":material/arrow_back:", on_click=_close)
     _head(app, job)
     with st.expander(t("jobs.schema"), icon=":material/schema:"):
         st.code(json.dumps(dict(job.schema), ensure_ascii=False, indent=1), language="json")
@@ -108,7 +109,7 @@ def _facts(job: RunInfo, grounds: Sequence[Ground]) -> None:
 def _failures(app: Application, job: RunInfo) -> None:
     st.subheader(t("jobs.failed", count=job.failed), anchor=False)
     pages = -(-job.failed // FAILURES)
-    number = st.pagination(pages, key=f"job-{job.id}-failures-page") if pages > 1 else 1
+    number = st.pagination(pages, key=f"job-{job.id}-failures-page", persist_state="session") if pages > 1 else 1
     failed = job_queries.failed_documents(app.database, job.id, limit=FAILURES, offset=(number - 1) * FAILURES)
     frame = pd.DataFrame(
         {
@@ -124,5 +125,9 @@ def _failures(app: Application, job: RunInfo) -> None:
 
 def _delete(app: Application, job_id: int) -> None:
     job_services.delete_job(app, job_id)
-    st.query_params.clear()
+    _close()
     st.toast(plain(t("jobs.deleted", id=job_id)), icon=":material/delete:")
+
+
+def _close() -> None:
+    st.session_state[OPEN] = None

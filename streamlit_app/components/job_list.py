@@ -19,6 +19,8 @@ from streamlit_app.components.messages import plain
 from streamlit_app.i18n import t
 
 PAGE = 10
+OPEN = "jobs-open"
+"""Where the session keeps the job that is shown alone."""
 FILTERS: dict[str, tuple[str, ...] | None] = {
     "all": None,
     "active": ("queued", "running", "paused"),
@@ -41,11 +43,12 @@ def job_list(app: Application) -> None:
         required=True,
         key="jobs-filter",
         label_visibility="collapsed",
+        persist_state="session",
     )
     states = FILTERS[chosen or "all"]
     count = queries.count_runs(app.database, states=states)
     pages = max(1, -(-count // PAGE))
-    number = st.pagination(pages, key="jobs-page") if pages > 1 else 1
+    number = st.pagination(pages, key="jobs-page", persist_state="session") if pages > 1 else 1
     busy = bool(queries.count_runs(app.database, states=("queued", "running")))
 
     @st.fragment(run_every=BUSY_S if busy else IDLE_S)
@@ -75,6 +78,6 @@ def _row(app: Application, job: RunInfo) -> None:
         if place.button(
             t("jobs.open"), key=f"job-{job.id}-open", icon=":material/chevron_right:", icon_position="right"
         ):
-            st.query_params["job"] = str(job.id)
+            st.session_state[OPEN] = str(job.id)
             st.rerun()  # the whole page, not only the list
         show_note(app, job)

@@ -41,7 +41,7 @@ def occurrences_panel(review: Review, schema: Mapping[str, Any]) -> None:
         left, right = st.columns([1, 2], vertical_alignment="bottom")
         at = types.index(kind) if kind in types else 0
         type = left.selectbox(t("review.all.type"), types, index=at, key=f"review-all-type-{words}-{kind}")
-        finished = right.checkbox(t("review.all.finished"), key="review-all-finished")
+        finished = right.checkbox(t("review.all.finished"), key="review-all-finished", persist_state="session")
         here = reviews.occurrences(review, words, type)
         with st.spinner(t("review.all.searching")):
             found = reviews.preview_labels(application().database, review.run_id, words, type, finished=finished)

@@ -49,6 +49,7 @@ def filters(run: queries.RunInfo) -> QueueFilter:
         types,
         format_func=lambda name: t("review.type.all") if name == ALL else name,
         key=f"review-type-{run.id}",
+        persist_state="session",
     )
     way = order.selectbox(
         t("review.order"),
@@ -58,7 +59,14 @@ def filters(run: queries.RunInfo) -> QueueFilter:
         persist_state="session",
     )
     limit = below.number_input(
-        t("review.below"), 0.0, 1.0, 1.0, step=0.05, key="review-below", help=t("review.below.help")
+        t("review.below"),
+        0.0,
+        1.0,
+        1.0,
+        step=0.05,
+        key="review-below",
+        help=t("review.below.help"),
+        persist_state="session",
     )
     states = () if chosen == ALL else (UNREVIEWED, STARTED) if chosen == UNREVIEWED else (chosen,)
     return QueueFilter(states, None if type == ALL else type, None if limit >= 1 else limit, order=way)

@@ -30,6 +30,7 @@ def change_view(newest: Version) -> None:
     kind = st.segmented_control(
         t("schema_library.change"), list(kinds), format_func=kinds.__getitem__, default=RENAME, required=True,
         key="schemas-kind", label_visibility="collapsed",
+        persist_state="session",
     ) or RENAME  # fmt: skip
     change = _change(newest, kind)
     if change is not None:
@@ -44,12 +45,17 @@ def _change(newest: Version, kind: str) -> Change | None:
     left, right = st.columns(2, gap="medium")
     if kind == MERGE:
         paths = left.multiselect(
-            t("schema_library.types"), list(names), format_func=names.__getitem__, key=f"schemas-paths-{key}"
+            t("schema_library.types"),
+            list(names),
+            format_func=names.__getitem__,
+            key=f"schemas-paths-{key}",
+            persist_state="session",
         )
     else:
         path = left.selectbox(
             t("schema_library.type"), list(names), index=None, format_func=names.__getitem__,
             placeholder=t("choose"), key=f"schemas-path-{key}",
+            persist_state="session",
         )  # fmt: skip
         paths = [] if path is None else [path]
     if kind == DELETE:
@@ -57,6 +63,7 @@ def _change(newest: Version, kind: str) -> Change | None:
     given = right.text_input(
         t("schema_library.names" if kind == SPLIT else "schema_library.name"), key=f"schemas-names-{key}",
         help=t("schema_library.names.help") if kind == SPLIT else None,
+        persist_state="session",
     )  # fmt: skip
     new = tuple(name.strip() for name in given.replace("，", ",").replace("、", ",").split(",") if name.strip())
     if kind != SPLIT:
@@ -149,7 +156,10 @@ def _record(newest: Version, one: Recorded) -> None:
         st.caption(t("schema_library.undone", when=f"{one.undone_at.astimezone():%Y-%m-%d %H:%M}"))
     row = st.container(horizontal=True, vertical_alignment="center")
     only = row.checkbox(
-        t("schema_library.corrected_only"), key=f"schemas-only-{one.id}", help=t("schema_library.corrected_only.help")
+        t("schema_library.corrected_only"),
+        key=f"schemas-only-{one.id}",
+        help=t("schema_library.corrected_only.help"),
+        persist_state="session",
     )
     database = application().database
     if row.button(

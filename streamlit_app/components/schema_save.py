@@ -37,7 +37,9 @@ def save_form() -> None:
             st.session_state["schemas-file-read"] = file.file_id
             with shown_errors():
                 _fill_from_file(file.name, file.getvalue())
-        st.selectbox(t("schemas.task"), list(titles), format_func=titles.__getitem__, key="schemas-task")
+        st.selectbox(
+            t("schemas.task"), list(titles), format_func=titles.__getitem__, key="schemas-task", persist_state="session"
+        )
         presets = {preset.name: preset for preset in list_presets(st.session_state["schemas-task"]) if preset.schema}
         names = {name: title(name, preset.name_en) for name, preset in presets.items()}
         st.selectbox(
@@ -48,11 +50,18 @@ def save_form() -> None:
             placeholder=t("choose"),
             key="schemas-preset",
             on_change=_fill_from_preset,
+            persist_state="session",
         )
-        name = st.text_input(t("schemas.name"), key="schemas-name", placeholder=t("schemas.name.example")).strip()
-        note = st.text_input(t("schema_library.note"), key="schemas-note", max_chars=500).strip()
+        name = st.text_input(
+            t("schemas.name"), key="schemas-name", placeholder=t("schemas.name.example"), persist_state="session"
+        ).strip()
+        note = st.text_input(
+            t("schema_library.note"), key="schemas-note", max_chars=500, persist_state="session"
+        ).strip()
     with right:
-        body = st.text_area(t("schema.json"), key="schemas-body", height=310, placeholder='{"人物": null}')
+        body = st.text_area(
+            t("schema.json"), key="schemas-body", height=310, placeholder='{"人物": null}', persist_state="session"
+        )
         schema = _checked(body) if body.strip() else None
     if st.button(
         t("schemas.save"), key="schemas-save", type="primary", disabled=not name or schema is None,

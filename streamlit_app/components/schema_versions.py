@@ -42,7 +42,11 @@ def versions_view(found: Sequence[Version]) -> None:
     name = found[0].name
     left, right = st.columns(2, gap="medium")
     number = left.selectbox(
-        t("schemas.version"), list(labels), format_func=labels.__getitem__, key=f"schemas-version-{name}"
+        t("schemas.version"),
+        list(labels),
+        format_func=labels.__getitem__,
+        key=f"schemas-version-{name}",
+        persist_state="session",
     )
     chosen = by_number[number]
     older = [one for one in labels if one != number]
@@ -50,6 +54,7 @@ def versions_view(found: Sequence[Version]) -> None:
     other = right.selectbox(
         t("schema_library.against"), older, index=default if older else None, format_func=labels.__getitem__,
         key=f"schemas-against-{name}-{number}", placeholder=t("schema_library.only"), disabled=not older,
+        persist_state="session",
     )  # fmt: skip
     with left:
         text = json.dumps(chosen.schema.to_dict(), ensure_ascii=False, indent=2)

@@ -17,4 +17,5 @@ def language_switch() -> None:
         required=True,
         key=LANGUAGE_KEY,
         label_visibility="collapsed",
+        persist_state="session",
     )

@@ -1,4 +1,4 @@
-"""Task pages by address: `?document=7` brings a stored text, `?schema=name@2` what to look for, `?job=3` what was found.
+"""Task pages by address: `?document=7` brings a stored text, `?schema=name@2` what to look for, `?job=3` results.
 
 All three may stand together. `?task=nli` chooses on a page of two tasks.
 """

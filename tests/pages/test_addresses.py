@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from core import job_services, services
 from core.schemas.presets import list_presets
+from core.storage.review_queries import QueueFilter, queue_ids
 from core.types import Document
 from streamlit_app.components import address
 from streamlit_app.resources import application
@@ -36,7 +37,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory, checkpoint_dir: Path) -> It
         nli = job_services.start_job(app, [pair], task="nli", schema=None, threshold=0.5)
         assert job_services.wait_for_jobs(app, [job, nli], PATIENCE_S)
         [document] = app.store.add_documents([Document("吴强在成都。")])
-        yield {"document": document, "job": job, "nli": nli}
+        [read] = queue_ids(app.database, job, QueueFilter())
+        yield {"document": document, "job": job, "nli": nli, "read": read}
         application.clear()
 
 
@@ -107,3 +109,55 @@ def test_an_address_that_names_nothing_says_so_and_the_page_works(desk: AppTest,
 @pytest.mark.parametrize(("given", "number"), [("7", 7), ("²", None), ("-1", None), ("", None), ("9" * 40, None)])
 def test_only_plain_numbers_are_taken_from_an_address(given: str, number: int | None):
     assert address.number(given) == number
+
+
+@pytest.mark.parametrize(
+    ("page", "parameters"),
+    [
+        ("documents", {"document": "document"}),
+        ("jobs", {"job": "job"}),
+        ("review", {"run": "job", "document": "read"}),
+        ("explore", {"run": "job"}),
+        ("exports", {"run": "job", "format": "=brat"}),
+        ("schemas", {"schema": "=我的"}),
+    ],
+)
+def test_an_address_opens_its_view_and_the_page_comes_back_as_it_was_left(
+    desk: AppTest, filled: dict[str, int], page: str, parameters: dict[str, str]
+):
+    wanted = {name: value[1:] if value[0] == "=" else str(filled[value]) for name, value in parameters.items()}
+    go(desk, page, **wanted)
+    assert not desk.error and not desk.warning
+    assert said(desk) == wanted
+    go(desk, "settings")
+    go(desk, page)
+    assert said(desk) == wanted
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["documents", "jobs", "review", "explore", "exports", "schemas", "entities", "overview"],
+)
+def test_any_address_leaves_a_page_that_works(desk: AppTest, page: str):
+    hostile = "<script>alert(1)</script>' OR 1=1 --"
+    go(desk, page, **dict.fromkeys(("document", "job", "run", "schema", "format", "view", "task"), hostile))
+    assert not any("<script>" in one.value for one in (*desk.html, *desk.markdown))
+
+
+def test_filters_are_remembered_when_a_page_is_left(desk: AppTest):
+    go(desk, "documents")
+    desk.text_input(key="documents-search").set_value("成都").run()
+    go(desk, "exports")
+    desk.selectbox(key="exports-format").set_value("conll").run()
+    go(desk, "review")
+    desk.number_input(key="review-below").set_value(0.7).run()
+    go(desk, "jobs")
+    desk.get_by_key("jobs-filter").set_value("ended").run()
+    for page, read, value in (
+        ("documents", lambda: desk.text_input(key="documents-search").value, "成都"),
+        ("exports", lambda: desk.selectbox(key="exports-format").value, "conll"),
+        ("review", lambda: desk.number_input(key="review-below").value, 0.7),
+        ("jobs", lambda: desk.get_by_key("jobs-filter").value, "ended"),
+    ):
+        go(desk, page)
+        assert read() == value, page
