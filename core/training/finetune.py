@@ -27,6 +27,7 @@ from core.training.batches import BUCKETS, Batch, Mix, Pool, load_batches
 from core.training.mixing import development_rows, load_data, pool_weights
 from core.training.objective import circle_loss
 from core.training.options import FinetuneConfig, FinetuneResult, parse_arguments
+from core.training.progress import Left, Progress, Watch, load_left, save_left, unwatched
 from core.training.report import before_after
 from core.training.scoring import Row, Score, mean_f1, score_rows
 from core.training.start import load_start, parameter_groups
@@ -51,14 +52,19 @@ class _Run:
     history: list[dict[str, Any]]
     sums: Tensor  # (pools, 2): loss and prompts since the last log line
     average: list[Tensor]
+    watch: Watch
     steps: int = 0
     tokens: int = 0
     logged_tokens: int = 0
     lost: int = 0
 
 
-def finetune(config: FinetuneConfig) -> FinetuneResult:
-    """Train, score, save a complete checkpoint with its log; raises InputError for unusable data."""
+def finetune(config: FinetuneConfig, *, watch: Watch = unwatched, state: Path | None = None) -> FinetuneResult:
+    """Train, score, save a complete checkpoint with its log; raises InputError for unusable data.
+
+    A run by epochs tells `watch` of every step and pass, which may raise to end the run; after each pass it writes
+    what it needs to go on to the file `state`, from which a later call goes on.
+    """
     start = time.perf_counter()
     team = join(config.device)
     if team.size > 1 and config.epochs:
@@ -107,14 +113,17 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
         history=[],
         sums=torch.zeros(len(train), 2, device=device),
         average=[p.detach().clone() for p in trained] if config.ema else [],
+        watch=watch,
     )
     names = [f"{pool.task}/{pool.source}" for pool in train]
     log.info("data: %s", json.dumps({n: len(p) for n, p in zip(names, train, strict=True)}, ensure_ascii=False))
+    if config.epochs:
+        watch(Progress("before", epochs=config.epochs))
     before = _score(run, tokenizer, rows) if config.epochs else ()
     if config.compile:
         _compile(run)
     model.train()
-    epoch, after = _by_epochs(run, train, dev, mix, tokenizer, rows) if config.epochs else (0, ())
+    epoch, after = _by_epochs(run, train, dev, mix, tokenizer, rows, before, state) if config.epochs else (0, ())
     if config.seconds:
         _by_time(run, train, mix, tokenizer, rows)
     team.leave()
@@ -123,6 +132,8 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     out = Path(config.out)
     if not team.leads:
         return FinetuneResult(out, (), (), run.steps, run.tokens, time.perf_counter() - start, run.lost, 0)
+    if config.epochs:
+        watch(_progress(run, "save", epoch, 1.0))
     save_checkpoint(model, out, tokenizer_from=Path(config.init))
     if config.seconds:  # after saving, so that a run which is cut off here is not lost
         after = _score(run, tokenizer, rows)
@@ -162,8 +173,8 @@ def _losses(run: _Run, batch: Batch) -> Tensor:
     return circle_loss(logits, gold, keep=keep)
 
 
-def _step(run: _Run, batch: Batch, progress: float) -> None:
-    """One optimiser step at a point of the run in [0, 1]: the rate rises, then falls to 0."""
+def _step(run: _Run, batch: Batch, progress: float) -> Tensor:
+    """One optimiser step at a point of the run in [0, 1]: the rate rises, then falls to 0. Returns the (B,) losses."""
     config = run.config
     factor = min(progress / config.warmup if config.warmup else 1.0, (1 - progress) / (1 - config.warmup), 1.0)
     for group in run.optimizer.param_groups:
@@ -183,6 +194,7 @@ def _step(run: _Run, batch: Batch, progress: float) -> None:
     run.steps += 1
     run.tokens += batch.ids[0].numel() * run.team.size
     run.lost += int(batch.lost)
+    return losses.detach()
 
 
 def _log(run: _Run, pools: Sequence[Pool], since: float, **extra: Any) -> float:
@@ -239,30 +251,54 @@ def _held_back_loss(run: _Run, dev: Sequence[Pool], mix: Mix) -> float:
 
 
 def _by_epochs(
-    run: _Run, train: Sequence[Pool], dev: Sequence[Pool], mix: Mix, tokenizer: RexTokenizer, rows: Sequence[Row]
+    run: _Run,
+    train: Sequence[Pool],
+    dev: Sequence[Pool],
+    mix: Mix,
+    tokenizer: RexTokenizer,
+    rows: Sequence[Row],
+    before: tuple[Score, ...],
+    state: Path | None,
 ) -> tuple[int, tuple[Score, ...]]:
     """Passes over the data; the weights that answer the held-back records best, or equally at less loss, are kept."""
     epochs = run.config.epochs
-    best, kept, weights = (-1.0, 0.0), epochs, None
-    scores: tuple[Score, ...] = ()
+    left = load_left(state, run.model, run.optimizer) or Left(kept=epochs)
+    run.history += left.history
+    run.steps, run.tokens, run.logged_tokens, run.lost = left.steps, left.tokens, left.tokens, left.lost
+    run.watch(replace(_progress(run, "train", left.epoch, left.epoch / epochs), before=before))
     since = time.perf_counter()
-    for epoch in range(1, epochs + 1):
-        for batch in load_batches(train, replace(mix, seed=mix.seed + epoch), workers=run.config.workers):
-            _step(run, batch, (epoch - 1 + float(batch.share)) / epochs)
-        if not rows:
-            since = _log(run, train, since, epoch=epoch)
-            continue
-        now, loss = _score(run, tokenizer, rows), _held_back_loss(run, dev, mix)
-        since = _log(run, train, since, epoch=epoch, held_back_f1=round(mean_f1(now), 4), held_back_loss=round(loss, 4))
-        reached = (round(mean_f1(now), 4), -round(loss, 2))
-        if reached > best:
-            best, kept, scores = reached, epoch, now
-            weights = {name: value.detach().clone() for name, value in run.model.state_dict().items()}
-        elif epoch - kept >= run.config.patience:
+    for epoch in range(left.epoch + 1, epochs + 1):
+        if rows and epoch - 1 - left.kept >= run.config.patience and left.weights is not None:
             break
-    if weights is not None:
-        run.model.load_state_dict(weights)
-    return kept, scores
+        for batch in load_batches(train, replace(mix, seed=mix.seed + epoch), workers=run.config.workers):
+            share = (epoch - 1 + float(batch.share)) / epochs
+            losses = _step(run, batch, share)
+            if run.watch is not unwatched:  # reading the loss makes the host wait for the card
+                run.watch(replace(_progress(run, "train", epoch, share), loss=float(losses.mean())))
+        left.epoch = epoch
+        if rows:
+            run.watch(_progress(run, "score", epoch, epoch / epochs))
+            now, loss = _score(run, tokenizer, rows), _held_back_loss(run, dev, mix)
+            f1 = round(mean_f1(now), 4)
+            since = _log(run, train, since, epoch=epoch, held_back_f1=f1, held_back_loss=round(loss, 4))
+            scored = replace(_progress(run, "train", epoch, epoch / epochs), held_back_f1=f1, held_back_loss=loss)
+            run.watch(scored)
+            reached = (f1, -round(loss, 2))
+            if reached > left.best:
+                left.best, left.kept, left.scores = reached, epoch, now
+                left.weights = {name: value.detach().clone() for name, value in run.model.state_dict().items()}
+        else:
+            since = _log(run, train, since, epoch=epoch)
+        left.history, left.steps, left.tokens, left.lost = run.history, run.steps, run.tokens, run.lost
+        save_left(state, left, run.model, run.optimizer)
+    if left.weights is not None:
+        run.model.load_state_dict(left.weights)
+    return left.kept, left.scores
+
+
+def _progress(run: _Run, phase: str, epoch: int, share: float) -> Progress:
+    seconds = time.perf_counter() - run.start
+    return Progress(phase, epoch, run.config.epochs, share, run.steps, run.tokens, seconds)
 
 
 def _by_time(run: _Run, train: Sequence[Pool], mix: Mix, tokenizer: RexTokenizer, rows: Sequence[Row]) -> None:
