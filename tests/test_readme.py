@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
 import io
 import json
@@ -157,3 +158,15 @@ def test_every_deliberate_difference_has_its_line() -> None:
     source = (ROOT / "tests" / "parity" / "test_differences.py").read_text("utf-8")
     for name in re.findall(r"^def (test_\w+)\(", source, re.M):
         assert f"`{name}`" in page, name
+
+
+def test_the_tables_of_accuracy_are_those_of_the_run_that_is_kept() -> None:
+    tables = runpy.run_path(str(ROOT / "docs" / "examples" / "accuracy.py"))
+    run = tables["read_run"]()
+    assert run["parts_done"] == run["parts_planned"]
+    assert tables["readme_table"](run) in README
+    assert tables["card_table"](run) in CARD.read_text("utf-8")
+    weights = {name: digest for name, digest in run["model"]["sha256"].items() if name.endswith(".safetensors")}
+    assert weights
+    for name, digest in weights.items():
+        assert hashlib.sha256((CARD.parent / name).read_bytes()).hexdigest() == digest, f"{name} has changed since"
