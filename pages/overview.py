@@ -6,36 +6,21 @@ import streamlit as st
 
 from core import job_services
 from core.errors import RexError
-from core.tasks import TASKS
+from core.schemas.schema import Schema
 from core.types import AnnotatedDocument
-from streamlit_app.components.annotated_text import annotated_text
-from streamlit_app.components.document_input import overview_input
 from streamlit_app.components.downloads import downloads
-from streamlit_app.components.drawing import draw_finding
 from streamlit_app.components.heading import heading
 from streamlit_app.components.job_progress import PATIENCE_S, find_jobs, job_progress, working
 from streamlit_app.components.messages import plain, show_error
+from streamlit_app.components.overview_input import overview_input
+from streamlit_app.components.overview_report import overview_report, report_download
 from streamlit_app.components.overview_schemas import overview_schemas, sample
 from streamlit_app.components.preset_picker import put_document
-from streamlit_app.components.stored_results import find_results
-from streamlit_app.i18n import t, title
+from streamlit_app.components.stored_results import asked, find_results
+from streamlit_app.i18n import t
 from streamlit_app.resources import application
 
 JOB = "overview-job"
-
-
-def section(result: AnnotatedDocument) -> None:
-    """One task's part of the report."""
-    task = TASKS[result.task]
-    with st.container(border=True):
-        st.subheader(title(task.title_zh, task.title_en), anchor=False)
-        if not result.annotations:
-            st.caption(t("overview.nothing"))
-        elif result.task == "ner":
-            annotated_text(result.document.text, result.annotations)
-        else:
-            draw_finding(result, schema=None, key=f"overview-{result.task}")
-
 
 heading("overview")
 app = application()
@@ -72,13 +57,15 @@ if any(job.active for job in jobs):
     st.stop()
 for reason in dict.fromkeys(job.error for job in jobs if job.error):
     st.error(plain(reason), icon=":material/error:")
-found = [result for job in jobs for result in find_results(app, job)]
-with files:
+stopped = [job for job in jobs if job.state == "cancelled"]
+if stopped:
+    st.warning(t("overview.stopped", done=len(jobs) - len(stopped), total=len(jobs)), icon=":material/stop_circle:")
+found: list[AnnotatedDocument] = [result for job in jobs for result in find_results(app, job)]
+schemas: dict[str, Schema] = {job.task: schema for job in jobs if (schema := asked(job)) is not None}
+with files.container(horizontal=True, horizontal_alignment="right", gap="small"):
+    report_download(found, schemas=schemas, job=jobs[0])
     downloads(found, name="overview", key="overview")
 for note in dict.fromkeys(note for result in found for note in result.notes):
     st.info(plain(note), icon=":material/info:")
-# Two columns read like a page; findings fill the shorter one in turn.
-columns = st.columns(2, gap="medium")
-for number, result in enumerate(found):
-    with columns[number % 2]:
-        section(result)
+if found:
+    overview_report(found, schemas=schemas)

@@ -95,13 +95,14 @@ def read(
     encoding: str | None = None,
     id_column: str | None = None,
     metadata_columns: tuple[str, ...] | None = None,
+    pair_column: str | None = None,
 ) -> ReadReport:
     """All documents of a file in memory at once, chosen by its extension; see `EXTENSIONS`.
 
     `split` is for texts, docx and pdf, the columns for tables; `encoding` None is found from the bytes.
     Raises FormatError, in words for the user, when nothing can be read.
     """
-    options = ReadOptions(encoding, split, text_column, id_column, metadata_columns)
+    options = ReadOptions(encoding, split, text_column, id_column, metadata_columns, pair_column)
     account = Account()
     items = list(read_documents(from_bytes(name, data), options, account=account))
     return ReadReport(

@@ -17,7 +17,8 @@ PAGE_STARTS = "各页起点"
 class ReadOptions:
     """Choices of one import; every default means "find out".
 
-    `split` is for texts, docx and pdf; the columns are for tables. `metadata_columns` None keeps all columns.
+    `split` is for texts, docx and pdf; the columns are for tables. `pair_column` holds the second text of pair tasks;
+    `metadata_columns` None keeps all columns.
     """
 
     encoding: str | None = None
@@ -25,6 +26,7 @@ class ReadOptions:
     text_column: str | None = None
     id_column: str | None = None
     metadata_columns: tuple[str, ...] | None = None
+    pair_column: str | None = None
 
 
 def page_of(metadata: Mapping[str, str], offset: int) -> int | None:

@@ -56,7 +56,7 @@ def read_rows(
     first = list(islice(waiting, SAMPLE_ROWS))
     if not first:
         raise FormatError(f"“{title}”中没有任何行。请检查文件内容。")
-    names, sample, notes = _header(first, options.text_column)
+    names, sample, notes = _header(first, options)
     if not sample:
         raise FormatError(f"“{title}”只有表头（{'、'.join(names)}），没有数据行。请补充内容后重新导入。")
     # also when none of them can be chosen: whoever chooses by hand must see them
@@ -94,23 +94,28 @@ def choose_columns(names: list[str], sample: Sequence[Row], *, options: ReadOpti
     """Which column is what, as asked or by name and content. Raises FormatError naming the columns there are."""
     for asked, role in (
         (options.text_column, "正文列"),
+        (options.pair_column, "第二文本列"),
         (options.id_column, "编号列"),
         *((name, "元数据列") for name in options.metadata_columns or ()),
     ):
         if asked is not None and asked not in names:
             raise FormatError(f"没有名为“{asked}”的列。现有的列：{'、'.join(names)}。请从中选择{role}。")
-    text = options.text_column or _find_text(names, sample)
+    if options.pair_column is not None and options.pair_column == options.text_column:
+        raise FormatError(f"正文和第二文本不能是同一列“{options.pair_column}”：请选两个不同的列。")
+    free = [column for column in names if column != options.pair_column]
+    text = options.text_column or _find_text(free, sample, names)
     others = [column for column in names if column != text]
-    pair = known.find(others, known.TEXT_PAIR)
+    pair = options.pair_column or known.find(others, known.TEXT_PAIR)
     external_id = options.id_column or known.find(others, known.ID)
     kept = others if options.metadata_columns is None else options.metadata_columns
     return Columns(names, text, pair, external_id, frozenset(kept))
 
 
-def _header(rows: list[Row], text_column: str | None) -> tuple[list[str], list[Row], list[str]]:
+def _header(rows: list[Row], options: ReadOptions) -> tuple[list[str], list[Row], list[str]]:
     """Column names, the rows below, and what was assumed."""
     first = [cell.strip() for cell in rows[0].cells]
-    if text_column in first or known.find(first, (*known.TEXT, *known.TEXT_PAIR, *known.ID)) is not None:
+    asked = {options.text_column, options.pair_column} & set(first)
+    if asked or known.find(first, (*known.TEXT, *known.TEXT_PAIR, *known.ID)) is not None:
         return _unique(first), rows[1:], []
     if len(first) > 1 and _looks_like_header(first):
         return _unique(first), rows[1:], ["第一行看来是表头，没有作为数据读取"]
@@ -139,14 +144,17 @@ def _unique(names: Sequence[str]) -> list[str]:
     return list(result)
 
 
-def _find_text(names: list[str], sample: Sequence[Row]) -> str:
-    named = known.find(names, known.TEXT)
+def _find_text(free: list[str], sample: Sequence[Row], names: list[str]) -> str:
+    """The column of the text among the `free` of all `names`."""
+    named = known.find(free, known.TEXT)
     if named is not None:
         return named
-    lengths = sorted(((_mean_length(sample, index), column) for index, column in enumerate(names)), reverse=True)
+    lengths = sorted(((_mean_length(sample, names.index(column)), column) for column in free), reverse=True)
+    if not free:
+        raise FormatError(f"只有“{'、'.join(names)}”一列，没有另一列可作正文。请用有两列文本的表格。")
     if len(lengths) == 1 or lengths[0][0] >= _CLEARLY_LONGER * lengths[1][0]:
         return lengths[0][1]
-    listed = "、".join(names[:50])
+    listed = "、".join(free[:50])
     raise FormatError(f"无法确定哪一列是正文。现有的列：{listed}。请指定正文列，或把它的列名改为 text 或“内容”。")
 
 

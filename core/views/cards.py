@@ -12,7 +12,7 @@ from html import escape as _e
 
 from core.rendering import type_colour
 from core.types import Annotation
-from core.views.chains import Chain, Member
+from core.views.chains import Chain, Member, chain_names
 from core.views.findings import NEGATIVE, NEUTRAL, POSITIVE, base_name, polarity, walk
 
 Words = Callable[..., str]
@@ -129,7 +129,7 @@ def answer_marks(questions: Sequence[str], annotations: Iterable[Annotation], wo
 
 def chain_cards(chains: Sequence[Chain], lone: Sequence[Member], word: Words) -> str:
     """A card a chain in its colour: the words that stand for the same; then the pronouns that stand for none."""
-    names = [f"{number} {chain.name}" for number, chain in enumerate(chains, 1)]
+    names = chain_names(chains)
     none = word("card.no_chain")
     cards = [
         _card(

@@ -77,11 +77,16 @@ def chains_of(annotations: Sequence[Annotation]) -> tuple[list[Chain], list[Memb
     return chains, [member for place, member in lone.items() if place not in best]
 
 
-def chain_marks(chains: Iterable[Chain], lone: Iterable[Member], *, none: str) -> list[Annotation]:
+def chain_names(chains: Sequence[Chain]) -> list[str]:
+    """A name for each chain, by which its members are coloured: its number and its candidate."""
+    return [f"{number} {chain.name}" for number, chain in enumerate(chains, 1)]
+
+
+def chain_marks(chains: Sequence[Chain], lone: Iterable[Member], *, none: str) -> list[Annotation]:
     """The members as spans to draw, each of the type of its chain; `none` names those of no chain."""
     marks = [
-        Annotation(f"{number} {chain.name}", one.start, one.end, one.text, 1.0 if one.score is None else one.score)
-        for number, chain in enumerate(chains, 1)
+        Annotation(name, one.start, one.end, one.text, 1.0 if one.score is None else one.score)
+        for name, chain in zip(chain_names(chains), chains, strict=True)
         for one in chain.members
     ]
     return marks + [Annotation(none, one.start, one.end, one.text, 0.0) for one in lone]

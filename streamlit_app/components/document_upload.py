@@ -10,7 +10,7 @@ import streamlit as st
 
 from core import services
 from core.errors import RexError
-from core.readers import EXTENSIONS, ReadReport, Split
+from core.readers import EXTENSIONS, ReadOptions, ReadReport, Split, from_bytes, sample
 from core.types import Document
 from streamlit_app.components.messages import plain, show_error
 from streamlit_app.i18n import t
@@ -21,8 +21,11 @@ SPLITS: tuple[Split, ...] = ("auto", "file", "line", "paragraph", "page")
 PREVIEW = 5
 
 
-def document_upload(key: str) -> list[Document]:
-    """Draw the uploader and what was read; the documents of all files. A file with an error is named and left out."""
+def document_upload(key: str, *, pair: bool = False) -> list[Document]:
+    """Draw the uploader and what was read; the documents of all files. A file with an error is named and left out.
+
+    pair: every document needs a second text, whose column can be chosen.
+    """
     files = st.file_uploader(
         t("upload.label"),
         list(EXTENSIONS),
@@ -35,11 +38,11 @@ def document_upload(key: str) -> list[Document]:
         return []
     documents: list[Document] = []
     said = st.container()
-    with st.expander(t("upload.options"), icon=":material/tune:"):
+    with st.expander(t("upload.options"), icon=":material/tune:", expanded=pair):
         options = _split(key) if any(_suffix(file.name) in SPLIT for file in files) else {}
         for file in files:
             try:
-                report = _read(key, file, options=options)
+                report = _read(key, file, options=options, pair=pair)
             except RexError as error:
                 with said:
                     show_error(error)
@@ -53,27 +56,37 @@ def document_upload(key: str) -> list[Document]:
     return documents
 
 
-def _read(key: str, file: Any, *, options: dict[str, str]) -> ReadReport:
+def _read(key: str, file: Any, *, options: dict[str, str], pair: bool) -> ReadReport:
     cache: dict[Any, ReadReport] = st.session_state.setdefault(f"{key}-read", {})
     for known in [known for known in cache if known[0] not in {one.file_id for one in _uploaded(key)}]:
         del cache[known]
-    column = None
-    if _suffix(file.name) in TABLES:
-        column = st.text_input(
-            t("upload.column", name=plain(file.name)),
-            key=f"{key}-column-{file.file_id}",
-            placeholder=t("upload.column.auto"),
-        )
+    columns = _columns(key, file, pair=pair) if _suffix(file.name) in TABLES else {}
     # Read once for each choice of options: the page runs again at every touch.
-    wanted = (file.file_id, column, *options.values())
+    wanted = (file.file_id, *columns.values(), *options.values())
     if wanted not in cache:
-        cache[wanted] = services.import_file(
-            application(), file.name, file.getvalue(), text_column=column or None, **options
+        cache[wanted] = services.import_file(application(), file.name, file.getvalue(), **columns, **options)
+    return cache[wanted]
+
+
+def _columns(key: str, file: Any, *, pair: bool) -> dict[str, str | None]:
+    """Which column of a table holds the text, and for pairs which holds the second; None: found by its name."""
+    known: dict[str, tuple[str, ...]] = st.session_state.setdefault(f"{key}-columns", {})
+    if file.file_id not in known:
+        known[file.file_id] = sample(from_bytes(file.name, file.getvalue()), ReadOptions()).columns
+    names = known[file.file_id]
+    fields = st.columns(2)
+
+    def choice(place: int, name: str) -> str | None:
+        return fields[place].selectbox(
+            t(f"upload.column.{name}", name=plain(file.name)),
+            names,
+            index=None,
+            key=f"{key}-{name}-{file.file_id}",
+            placeholder=t("import.column.auto"),
         )
-    report = cache[wanted]
-    if report.columns:
-        st.caption(t("upload.column.known", names=plain("、".join(report.columns))))
-    return report
+
+    chosen = {"text_column": choice(0, "text")}
+    return {**chosen, "pair_column": choice(1, "pair")} if pair else chosen
 
 
 def _uploaded(key: str) -> list[Any]:
@@ -97,13 +110,15 @@ def _summary(name: str, report: ReadReport) -> str:
 
 
 def _preview(documents: list[Document]) -> None:
-    rows = [{"id": one.id, "text": one.text[:200]} for one in documents[:PREVIEW]]
+    rows = [{"id": one.id, "text": one.text[:200], "pair": (one.text_pair or "")[:200]} for one in documents[:PREVIEW]]
+    names = ["id", "text", *(["pair"] if any(row["pair"] for row in rows) else [])]
     st.dataframe(
-        pd.DataFrame(rows),
+        pd.DataFrame(rows, columns=names),
         hide_index=True,
         column_config={
             "id": st.column_config.TextColumn(t("column.document"), width="small"),
             "text": st.column_config.TextColumn(t("column.text")),
+            "pair": st.column_config.TextColumn(t("column.text_pair")),
         },
     )
     if len(documents) > PREVIEW:

@@ -8,8 +8,8 @@ import streamlit as st
 
 from core.schemas.schema import Schema
 from core.types import AnnotatedDocument, Annotation, Span
-from core.views.cards import answer_marks, question_order
-from core.views.chains import chain_marks, chains_of
+from core.views.cards import answer_marks, question_names, question_order
+from core.views.chains import chain_marks, chain_names, chains_of
 from streamlit_app.components import cards
 from streamlit_app.components.annotated_text import annotated_text
 from streamlit_app.components.annotation_table import annotation_table, pronoun_table, triple_table
@@ -89,8 +89,8 @@ def _chains(result: AnnotatedDocument, schema: Schema | None, key: str) -> None:
             return [Annotation(name, span.start, span.end, span.text, 1.0) for span in spans]
 
         marks = compared(t("coref.candidate"), document.candidates) + compared(t("coref.pronoun"), document.pronouns)
-    names = [f"{number} {chain.name}" for number, chain in enumerate(chains, 1)]
-    annotated_text(document.text, marks, key=key, types=[*names, t("card.no_chain")], choose=False)
+    names = [*chain_names(chains), t("card.no_chain")]
+    annotated_text(document.text, marks, key=key, types=names, choose=False)
     cards.chain_cards(chains, lone)
 
 
@@ -102,7 +102,8 @@ def _answers(result: AnnotatedDocument, schema: Schema | None, key: str) -> None
     questions = question_order(_roots(schema), result.annotations)
     # An option of a question of choice has no place in the text.
     marks = answer_marks(questions, result.annotations, t)
-    annotated_text(result.document.text, marks, key=key, choose=False)
+    names = question_names(len(questions), t)
+    annotated_text(result.document.text, marks, key=key, types=names, choose=False)
 
 
 def _relations(result: AnnotatedDocument, schema: Schema | None, key: str) -> None:

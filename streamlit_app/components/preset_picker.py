@@ -9,6 +9,7 @@ from core.schemas.schema import parse_schema
 from core.storage import queries
 from core.storage.queries import SchemaInfo
 from core.types import Document
+from streamlit_app.components.coreference_input import put_marks
 from streamlit_app.components.schema_editor import put_schema
 from streamlit_app.i18n import t, title
 from streamlit_app.resources import application
@@ -62,8 +63,7 @@ def put_document(task: str, document: Document) -> None:
     st.session_state[f"{task}-text"] = document.text
     st.session_state[f"{task}-text-pair"] = document.text_pair or ""
     st.session_state[f"{task}-aspects"] = "、".join(document.aspects)
-    for field, spans in (("candidates", document.candidates), ("pronouns", document.pronouns)):
-        st.session_state[f"{task}-{field}"] = "、".join(dict.fromkeys(span.text for span in spans))
+    put_marks(task, document)
 
 
 def _same(saved: SchemaInfo, preset: Preset | None) -> bool:

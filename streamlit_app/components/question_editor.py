@@ -1,4 +1,4 @@
-"""Questions on a text, one a line; options behind bars make it a question of choice."""
+"""Questions on a text: a form with a row each, or lines; options make a question one of choice."""
 
 from __future__ import annotations
 
@@ -17,22 +17,42 @@ BAR = re.compile(r"\s*[|｜]\s*")
 
 
 def question_editor(task: str) -> Schema | None:
-    """Draw the field; the questions as a schema, or None while there is none or one has a fault, which is shown."""
+    """Draw the chosen view; the questions as a schema, or None while there is none or one has a fault, which is shown.
+
+    The views follow each other: lines are the state, the form is made of them anew where they change elsewhere.
+    """
     revision = st.session_state[f"{task}-schema-revision"]
     if st.session_state.get(f"{task}-questions-revision") != revision:
         st.session_state[f"{task}-questions-revision"] = revision
         st.session_state[f"{task}-questions"] = lines_of(st.session_state[f"{task}-schema"].types)
-    written = st.text_area(
-        t("questions.label"),
-        key=f"{task}-questions",
-        height=150,
-        help=t("questions.help"),
-        placeholder=t("questions.example"),
+        _fill(task)
+    views = {view: t(f"questions.view.{view}") for view in ("form", "lines")}
+    view = st.segmented_control(
+        t("questions.view"),
+        list(views),
+        format_func=views.__getitem__,
+        default="form",
+        required=True,
+        key=f"{task}-questions-view",
+        label_visibility="collapsed",
         persist_state="session",
     )
-    st.caption(t("questions.form"))
+    if view == "lines":
+        st.text_area(
+            t("questions.label"),
+            key=f"{task}-questions",
+            height=150,
+            help=t("questions.help"),
+            placeholder=t("questions.example"),
+            on_change=_fill,
+            args=(task,),
+            persist_state="session",
+        )
+        st.caption(t("questions.form"))
+    else:
+        _form(task)
     try:
-        return questions_of(written or "")
+        return questions_of(st.session_state[f"{task}-questions"] or "")
     except SchemaError as error:
         show_error(error)
         return None
@@ -59,3 +79,76 @@ def questions_of(text: str) -> Schema:
     if problems:
         raise SchemaError(problems)
     return parse_schema(asked)
+
+
+def _form(task: str) -> None:
+    """A row a question, with its options as tags, and buttons to remove and to add one."""
+    for row in st.session_state[f"{task}-question-rows"]:
+        question, options, remove = st.columns([5, 5, 1], vertical_alignment="bottom", gap="small")
+        question.text_input(
+            t("questions.one"),
+            key=f"{task}-question-{row}",
+            placeholder=t("questions.one.example"),
+            on_change=_keep,
+            args=(task,),
+            persist_state="session",
+        )
+        options.multiselect(
+            t("questions.options"),
+            st.session_state[f"{task}-options-{row}"],
+            key=f"{task}-options-{row}",
+            placeholder=t("questions.options.example"),
+            help=t("questions.options.help"),
+            accept_new_options=True,
+            on_change=_keep,
+            args=(task,),
+            persist_state="session",
+        )
+        remove.button(
+            t("questions.remove"),
+            key=f"{task}-question-remove-{row}",
+            icon=":material/delete:",
+            type="tertiary",
+            help=t("questions.remove"),
+            on_click=_remove,
+            args=(task, row),
+        )
+    st.button(t("questions.add"), key=f"{task}-question-add", icon=":material/add:", on_click=_add, args=(task,))
+
+
+def _fill(task: str) -> None:
+    """Make the rows of the form from the lines; every row is a new one, so that no widget keeps an old value."""
+    rows = []
+    for line in filter(str.strip, (st.session_state[f"{task}-questions"] or "").splitlines()):
+        question, *options = [part for part in BAR.split(line.strip()) if part] or [""]
+        rows.append(_row(task, question, options))
+    st.session_state[f"{task}-question-rows"] = rows or [_row(task, "", [])]
+
+
+def _row(task: str, question: str, options: list[str]) -> int:
+    row: int = st.session_state.get(f"{task}-question-count", 0)
+    st.session_state[f"{task}-question-count"] = row + 1
+    st.session_state[f"{task}-question-{row}"] = question
+    st.session_state[f"{task}-options-{row}"] = options
+    return row
+
+
+def _keep(task: str) -> None:
+    """Write the form down as lines. A bar or a line feed in a question would divide it, and becomes a space."""
+    lines = []
+    for row in st.session_state[f"{task}-question-rows"]:
+        parts = [st.session_state[f"{task}-question-{row}"], *st.session_state[f"{task}-options-{row}"]]
+        clean = [re.sub(r"[|｜\n]+", " ", part).strip() for part in parts]
+        if clean[0]:
+            lines.append(" | ".join(clean))
+    st.session_state[f"{task}-questions"] = "\n".join(lines)
+
+
+def _add(task: str) -> None:
+    st.session_state[f"{task}-question-rows"] = [*st.session_state[f"{task}-question-rows"], _row(task, "", [])]
+
+
+def _remove(task: str, row: int) -> None:
+    left = [one for one in st.session_state[f"{task}-question-rows"] if one != row]
+    st.session_state[f"{task}-question-rows"] = left or [_row(task, "", [])]
+    _keep(task)

@@ -14,31 +14,12 @@ from core.schemas.schema import parse_schema
 from core.tasks import TASKS, schema_for
 from core.types import AnnotatedDocument, Annotation, Document, Span
 from core.views.findings import base_name, class_paths, label_name, polarity, triples, walk
-from streamlit_app.components.document_input import occurrences
 from streamlit_app.components.messages import plain
 from streamlit_app.components.overview_schemas import overview_schemas, sample
 from streamlit_app.components.question_editor import lines_of, questions_of
 from streamlit_app.components.relation_graph import figure
-from streamlit_app.components.schema_rows import rows_of, schema_of
 
 ROOT = Path(__file__).resolve().parents[2]
-NESTED = {"人物": {"配偶(人物)": {"生日": None}, "职务": None}, "地点": None}
-
-
-def test_rows_and_schema_are_the_same_thing() -> None:
-    schema = parse_schema(NESTED)
-    assert rows_of(schema)[2] == ("生日", "人物 / 配偶(人物)")
-    assert schema_of(rows_of(schema)) == schema
-    assert schema_of(list(reversed(rows_of(schema)))).to_dict() == NESTED
-
-
-def test_rows_with_faults_are_named() -> None:
-    with pytest.raises(SchemaError) as caught:
-        schema_of([("人物", ""), ("人物", ""), ("时间", "事件")])
-    assert len(caught.value.problems) == 2
-    assert "事件" in caught.value.problems[1]
-    with pytest.raises(SchemaError):
-        schema_of([("", "")])
 
 
 def test_questions_are_lines_and_options_stand_behind_bars() -> None:
@@ -51,15 +32,6 @@ def test_questions_are_lines_and_options_stand_behind_bars() -> None:
 def test_questions_with_faults_are_refused(text: str) -> None:
     with pytest.raises(SchemaError):
         questions_of(text)
-
-
-def test_every_occurrence_of_a_word_is_found() -> None:
-    assert occurrences("它把它的给它", ["它", "它的"]) == [
-        Span(0, 1, "它"),
-        Span(2, 3, "它"),
-        Span(2, 4, "它的"),
-        Span(5, 6, "它"),
-    ]
 
 
 def test_names_lose_their_notes_only() -> None:
