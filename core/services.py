@@ -7,8 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine as Database
 
@@ -19,7 +20,7 @@ from core.checkpoints.choice import is_pinned, with_choice
 from core.checkpoints.tuner import Tuner
 from core.checkpoints.work import Works
 from core.config import Settings
-from core.errors import Cancelled
+from core.errors import BusyError, Cancelled, InputError
 from core.evaluation.corrections import Quality, judge
 from core.gpu.flush import FlushReport, flush
 from core.gpu.monitor import GpuMonitor
@@ -35,8 +36,13 @@ from core.storage import queries
 from core.storage.job_store import Provenance
 from core.storage.review_queries import reviewed_pairs
 from core.storage.store import Store
+from core.storage.tables import utc_now
+from core.storage.visibility import documents_read
 from core.tasks import find_task, schema_for
 from core.types import AnnotatedDocument, Document
+
+if TYPE_CHECKING:
+    from core.cluster.remote import RemoteEngine
 
 URGENT_DOCUMENTS = 10
 """What has no more documents than this goes before the rest: somebody sits and waits for it."""
@@ -65,7 +71,10 @@ class Application:
         self._identify = identify
         self.requests = RequestLimit(settings.requests_per_minute)
         self.monitor = monitor
-        reader = Reader(self._provenance, self._answer, lambda: self.settings.model_source)
+        self.remote = _remote_engine(settings)
+        reader = Reader(
+            self._provenance, self._answer, lambda: self.settings.model_source, lambda: not self.engine_away
+        )
         self.runner = JobRunner(
             database,
             source=settings.model_source,
@@ -104,13 +113,24 @@ class Application:
                 self._follow(self._engine)
             return self._engine
 
+    @property
+    def reader(self) -> Engine | RemoteEngine:
+        """What reads documents: the engine of this process, or the one behind `engine_url`."""
+        return self.remote or self.engine
+
+    @property
+    def engine_away(self) -> str:
+        """Why nothing can be read now because the engine elsewhere does not answer; empty otherwise."""
+        return "" if self.remote is None else self.remote.away()
+
     def change_model(self, source: str) -> None:
         """Answer with another checkpoint from now on, as `settings` then say; it is loaded if one was before.
 
         Jobs that run in the background go back into the queue and wait for their checkpoint; a request of somebody
         who sits and waits is answered first, and new ones wait for the new checkpoint. When that cannot be loaded the
-        old one stays, and the error is raised.
+        old one stays, and the error is raised. Raises InputError when an engine elsewhere reads.
         """
+        refuse_remote(self)
         with self._loading:
             before, old = self.settings, self._engine
             self._turn_to(before.with_model(source))
@@ -144,6 +164,9 @@ class Application:
 
     def _provenance(self) -> Provenance:
         """What answers jobs; loads the model when it never was."""
+        if self.remote is not None:
+            model = self.remote.model()
+            return Provenance(model.name, model.revision, model.dtype, model.device)
         engine = self.engine
         info = engine.info
         return Provenance(engine.checkpoint.name, engine.checkpoint.revision or "", info.dtype, info.device)
@@ -159,7 +182,7 @@ class Application:
         cancelled: Callable[[], bool],
     ) -> Iterator[tuple[int, AnnotatedDocument]]:
         asked: dict[int, Item] = {}
-        engine = self.engine  # first: whoever changes the checkpoint between the two lines changes `source` too
+        engine = self.reader  # first: whoever changes the checkpoint between the two lines changes `source` too
         source = self.settings.model_source
 
         def items() -> Iterator[Item]:
@@ -204,7 +227,9 @@ class ModelStatus:
 
 
 def model_status(app: Application) -> ModelStatus:
-    """The model in use, without loading it."""
+    """The model in use, without loading it; of an engine elsewhere what it last said."""
+    if app.remote is not None:
+        return _remote_status(app.remote)
     engine = app.loaded_engine
     info = None if engine is None else engine.scheduler.owner.info
     if engine is None or info is None:
@@ -224,11 +249,65 @@ def model_status(app: Application) -> ModelStatus:
     )
 
 
+def _remote_engine(settings: Settings) -> RemoteEngine | None:
+    """The engine elsewhere that the settings name."""
+    if not settings.engine_url:
+        return None
+    from core.cluster.remote import RemoteEngine  # needs its HTTP library only then
+
+    return RemoteEngine(settings.engine_url, settings.engine_token.get_secret_value())
+
+
+def _remote_status(remote: RemoteEngine) -> ModelStatus:
+    away, model = remote.away(), remote.known
+    if model is None:
+        return ModelStatus(remote.url, loaded=False, worker="remote")
+    return ModelStatus(
+        name=model.name,
+        loaded=not away,
+        device=f"{remote.url} · {model.device}",
+        dtype=model.dtype,
+        parameters=model.parameters,
+        load_s=model.load_s,
+        revision=model.revision,
+        worker="remote",
+    )
+
+
+def refuse_remote(app: Application) -> None:
+    """Raise InputError when an engine elsewhere reads: its model is managed there."""
+    if app.remote is not None:
+        raise InputError(f"模型由引擎 {app.remote.url} 管理：请在那里更换或重新加载，或去掉 REX_ENGINE_URL")
+
+
+def check_item(app: Application, item: Item) -> None:
+    """Raise SchemaError when the model cannot be asked this; loads it, and raises what keeps it from answering."""
+    if app.remote is not None:
+        app.remote.check(item.schema, task=item.task.name)
+    else:
+        app.engine.check(item.schema)
+
+
 def make_items(documents: Sequence[Document], *, task: str, schema: Any = None) -> list[Item]:
     """Documents with one task and schema (anything `parse_schema` reads, or None for the task's own)."""
     chosen = find_task(task)
     asked = schema_for(chosen, None if schema is None else parse_schema(schema))
     return [Item(document, chosen, asked) for document in documents]
+
+
+def check_limits(app: Application, documents: int) -> None:
+    """Count a request of whoever acts. Raises BusyError when he asks too often, or for too many documents a day."""
+    who, most = app.principal, app.settings.documents_per_day
+    if who.local:
+        return
+    app.requests.count(who.user_id)
+    if most:
+        before = documents_read(app.database, who.user_id, utc_now() - timedelta(days=1))
+        if before + documents > most:
+            raise BusyError(
+                f"24 小时内最多分析 {most} 篇文档：已用 {before} 篇，这次要 {documents} 篇，没有开始。"
+                "请减少文档、明天再试，或请管理员调大 REX_DOCUMENTS_PER_DAY。"
+            )
 
 
 def annotate_items(
@@ -240,7 +319,7 @@ def annotate_items(
     """
     results: list[AnnotatedDocument | None] = [None] * len(items)
     urgent = len(items) <= URGENT_DOCUMENTS
-    for index, result in app.engine.annotate(items, threshold=threshold, floor=floor, urgent=urgent):
+    for index, result in app.reader.annotate(items, threshold=threshold, floor=floor, urgent=urgent):
         results[index] = result
     return [result for result in results if result is not None]
 
@@ -260,7 +339,7 @@ def annotate(
     """
     items = make_items(documents, task=task, schema=schema)
     if items:
-        app.engine.check(items[0].schema)
+        check_item(app, items[0])
     return annotate_items(app, items, threshold=threshold, floor=floor)
 
 
@@ -324,6 +403,7 @@ def unload_model(app: Application) -> None:
 @guarded(ADMIN, "model.reload")
 def reload_model(app: Application) -> ModelStatus:
     """Load the model now, anew when it is loaded; batches wait meanwhile."""
+    refuse_remote(app)
     unload_model(app)
     scheduler = app.engine.scheduler
     scheduler.load()

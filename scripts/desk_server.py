@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,14 +23,20 @@ RUN_MS = 180_000
 
 
 @contextmanager
-def served(data_dir: Path, *, settings: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Yield the address of a desk that keeps its data in `data_dir`; `settings` are more environment variables."""
+def served(
+    data_dir: Path, *, settings: Mapping[str, str] | None = None, script: Sequence[str] = ("streamlit_app/app.py",)
+) -> Iterator[str]:
+    """Yield the address of a desk that keeps its data in `data_dir`; `settings` are more environment variables.
+
+    `script`: what Streamlit runs, with its arguments.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app/app.py"]
+    command = [sys.executable, "-m", "streamlit", "run", script[0]]
     command += [f"--server.port={port}", "--server.address=127.0.0.1", "--server.headless=true"]
+    command += ["--", *script[1:]] if script[1:] else []
     log = data_dir / "server.log"
     with log.open("wb") as output:
         environment = {**os.environ, "REX_DATA_DIR": str(data_dir), **(settings or {})}

@@ -83,6 +83,7 @@ class Scheduler:
         self._closed = False
         self._upcoming: Batch | None = None
         self._idle_since = time.monotonic()
+        self.used_at: float | None = None  # time.monotonic() when a batch was answered last
         self._chores = [Chore(trim_after_s, owner.trim), Chore(unload_after_s, self._unload_idle)]
 
     def load(self) -> OwnerInfo:
@@ -275,6 +276,7 @@ class Scheduler:
         return self._choose(only_urgent=True)
 
     def _deliver(self, batch: Batch, outcome: Raw | Exception) -> None:
+        self.used_at = time.monotonic()
         for chore in self._chores:
             chore.done = chore.after_s <= 0
         if not isinstance(outcome, Exception):

@@ -1,24 +1,31 @@
-"""The history of cards and host as lines over time."""
+"""The history of cards and host as lines over time, with marks of what happened."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
 from core.gpu.records import Event, GpuSnapshot, HostSnapshot, Sample
+from streamlit_app.components.charts import escape, ink
 from streamlit_app.i18n import t
 
 GIB = 1024**3
 POINTS = 300
-LABELLED_EVENTS = 12
+LABELLED_EVENTS = 14
+GAP_S = 30.0
+"""Readings further apart than this are not joined: nobody looked in between, or the driver did not answer."""
 # The same colours as the memory bar where the line is the same thing.
-UPPER_COLOURS = ("#8a97a6", "#7fb0e6", "#1f5fae")
-LOWER_COLOURS = ("#2d8a5f", "#d9822b", "#7356b3")
+UPPER_COLOURS = ("#8a97a6", "#56b4e9", "#0072b2")
+LOWER_COLOURS = ("#009e73", "#e69f00", "#cc79a7")
+BAD = ("oom", "xid", "error", "restart")
+NOTABLE = ("job", "job_end", "model", "unload", "flush")
+MARKS = {"bad": "#d55e00", "notable": "#0072b2", "other": "#8a97a6"}
+
+Line = list[float | None]
 
 
 def thinned(samples: Sequence[Sample], points: int = POINTS) -> list[Sample]:
@@ -29,11 +36,11 @@ def thinned(samples: Sequence[Sample], points: int = POINTS) -> list[Sample]:
 
 def card_history(samples: Sequence[Sample], events: Sequence[Event], *, position: int, key: str) -> None:
     """Memory above, load and temperature below, of the card at `position` in each sample."""
-    cards = [(sample.time_s, _at(sample.cards, position)) for sample in thinned(samples)]
-    times = [datetime.fromtimestamp(time_s) for time_s, _ in cards]
+    shown = thinned(samples)
+    cards = [_at(sample.cards, position) for sample in shown]
 
-    def values(read: Any) -> list[float | None]:
-        return [None if card is None else read(card) for _, card in cards]
+    def values(read: Callable[[GpuSnapshot], float | None]) -> Line:
+        return [None if card is None else read(card) for card in cards]
 
     upper = {
         t("gpu.line.used"): values(lambda card: _gib(card.used_bytes)),
@@ -45,64 +52,93 @@ def card_history(samples: Sequence[Sample], events: Sequence[Event], *, position
         t("gpu.line.temperature"): values(lambda card: card.temperature_c),
         t("gpu.line.power"): values(_power_percent),
     }
-    _draw(times, upper, lower, events=events, key=key)
+    _draw(shown, upper, lower, events=events, key=key)
 
 
 def host_history(samples: Sequence[Sample], events: Sequence[Event], *, key: str) -> None:
     """Memory of this process above, processor below."""
-    hosts: list[tuple[float, HostSnapshot]] = [(sample.time_s, sample.host) for sample in thinned(samples)]
-    times = [datetime.fromtimestamp(time_s) for time_s, _ in hosts]
-    upper = {t("gpu.line.rss"): [_gib(host.rss_bytes) for _, host in hosts]}
-    lower = {
-        t("gpu.line.process_cpu"): [host.cpu_percent for _, host in hosts],
-        t("gpu.line.machine_cpu"): [host.machine_cpu_percent for _, host in hosts],
+    shown = thinned(samples)
+    hosts: list[HostSnapshot] = [sample.host for sample in shown]
+    worker: Line = [_gib(host.worker_rss_bytes) for host in hosts]
+    upper: dict[str, Line] = {t("gpu.line.worker"): worker} if any(value is not None for value in worker) else {}
+    upper[t("gpu.line.rss")] = [_gib(host.rss_bytes) for host in hosts]
+    lower: dict[str, Line] = {
+        t("gpu.line.process_cpu"): [host.cpu_percent for host in hosts],
+        t("gpu.line.machine_cpu"): [host.machine_cpu_percent for host in hosts],
     }
-    _draw(times, upper, lower, events=events, key=key)
+    _draw(shown, upper, lower, events=events, key=key)
 
 
 def _draw(
-    times: list[datetime],
-    upper: dict[str, list[float | None]],
-    lower: dict[str, list[float | None]],
+    samples: Sequence[Sample],
+    upper: Mapping[str, Line],
+    lower: Mapping[str, Line],
     *,
     events: Sequence[Event],
     key: str,
 ) -> None:
-    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.58, 0.42], vertical_spacing=0.07)
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.56, 0.44], vertical_spacing=0.06)
     for row, (lines, colours) in enumerate(((upper, UPPER_COLOURS), (lower, LOWER_COLOURS)), 1):
         # A single line takes the strongest colour.
         for (name, numbers), colour in zip(lines.items(), colours[-len(lines) :], strict=True):
             if any(number is not None for number in numbers):
+                times, joined = _with_gaps(samples, numbers)
                 line = {"color": colour, "width": 2}
-                figure.add_trace(go.Scatter(x=times, y=numbers, name=name, mode="lines", line=line), row=row, col=1)
-    visible = [event for event in events if times and event.time_s >= times[0].timestamp()]
-    for event in visible[-LABELLED_EVENTS:]:
-        figure.add_vline(
-            x=datetime.fromtimestamp(event.time_s),
-            line={"width": 1, "dash": "dot", "color": "#8a97a6"},
-        )
-        figure.add_annotation(
-            x=datetime.fromtimestamp(event.time_s),
-            y=1.0,
-            yref="paper",
-            yanchor="bottom",
-            text=_escaped(t(f"gpu.event.{event.kind}")),
-            hovertext=_escaped(event.text),
-            showarrow=False,
-            font={"size": 11},
-        )
+                figure.add_trace(go.Scatter(x=times, y=joined, name=name, mode="lines", line=line), row=row, col=1)
+    if samples:
+        _mark(figure, [event for event in events if event.time_s >= samples[0].time_s], ends_s=samples[-1].time_s)
     figure.update_yaxes(title_text="GiB", rangemode="tozero", row=1, col=1)
     figure.update_yaxes(title_text=t("gpu.axis.load"), rangemode="tozero", row=2, col=1)
-    figure.update_xaxes(tickformat="%H:%M:%S", nticks=8)
+    figure.update_xaxes(tickformat="%H:%M:%S", nticks=7)
     figure.update_layout(
-        height=350,
-        margin={"l": 8, "r": 8, "t": 24, "b": 8},
+        height=390,
+        margin={"l": 8, "r": 8, "t": 66, "b": 8},
         hovermode="x unified",
         legend={"orientation": "h", "y": -0.1},
         # Keeps the user's zoom while new points arrive.
         uirevision=key,
     )
     st.plotly_chart(figure, key=key, config={"displayModeBar": False}, alt=t("gpu.history"))
+
+
+def _mark(figure: go.Figure, events: Sequence[Event], *, ends_s: float) -> None:
+    """A dotted line for each event, named above it; of events that crowd only the first is named."""
+    room_s = max(1.0, ends_s - events[0].time_s) / 22 if events else 0.0
+    named_until = float("-inf")
+    for event in events[-3 * LABELLED_EVENTS :]:
+        when = datetime.fromtimestamp(event.time_s)
+        kind = "bad" if event.kind in BAD else "notable" if event.kind in NOTABLE else "other"
+        figure.add_vline(x=when, line={"width": 1, "dash": "dot", "color": MARKS[kind]})
+        if event.time_s < named_until and kind != "bad":
+            continue
+        named_until = event.time_s + room_s
+        figure.add_annotation(
+            x=when,
+            y=1.0,
+            yref="paper",
+            yanchor="bottom",
+            xanchor="left",
+            textangle=-38,
+            text=escape(t(f"gpu.event.{event.kind}")),
+            hovertext=escape(event.text),
+            showarrow=False,
+            font={"size": 11, "color": MARKS[kind] if kind == "bad" else ink()},
+        )
+
+
+def _with_gaps(samples: Sequence[Sample], numbers: Line) -> tuple[list[datetime], Line]:
+    """Times and values, with an empty value where readings are too far apart to be joined."""
+    times: list[datetime] = []
+    joined: Line = []
+    before_s = None
+    for sample, number in zip(samples, numbers, strict=True):
+        if before_s is not None and sample.time_s - before_s > GAP_S:
+            times.append(datetime.fromtimestamp((sample.time_s + before_s) / 2))
+            joined.append(None)
+        times.append(datetime.fromtimestamp(sample.time_s))
+        joined.append(number)
+        before_s = sample.time_s
+    return times, joined
 
 
 def _at(cards: Sequence[GpuSnapshot], position: int) -> GpuSnapshot | None:
@@ -117,8 +153,3 @@ def _power_percent(card: GpuSnapshot) -> float | None:
     if card.power_w is None or not card.power_limit_w:
         return None
     return round(100 * card.power_w / card.power_limit_w, 1)
-
-
-def _escaped(text: str) -> str:
-    # Plotly reads a few tags and entities in its texts.
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

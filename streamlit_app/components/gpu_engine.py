@@ -11,29 +11,59 @@ import streamlit as st
 
 from core.gpu.records import Event, Segment
 from streamlit_app.components.gpu_gauge import memory_bar, size
+from streamlit_app.components.gpu_tiles import GOOD, chips
+from streamlit_app.components.job_progress import duration
 from streamlit_app.components.messages import plain
 from streamlit_app.i18n import t
 
 if TYPE_CHECKING:
     from core.gpu.governor import GovernorStatus
     from core.gpu.tenant import TenantStatus
+    from core.memory_services import Demand
     from core.services import ModelStatus
 
-EVENTS_SHOWN = 30
+EVENTS_SHOWN = 40
+BYTES = {"float16": 2, "bfloat16": 2, "float32": 4}
+
+
+def model_panel(status: ModelStatus, demand: Demand) -> None:
+    """Which model is used, whether it is in memory, its budget, and what waits for it."""
+    st.subheader(t("gpu.engine"), anchor=False)
+    if not status.loaded:
+        st.caption(plain(t("gpu.model.waiting", name=status.name)))
+    else:
+        chips(model_facts(status))
+    if status.loaded and status.tenant is not None:
+        engine_facts(status, status.tenant)
+    unused = t("gpu.demand.never") if demand.unused_s is None else t("gpu.demand.used", ago=duration(demand.unused_s))
+    queue = t("gpu.demand", tokens=demand.waiting_tokens, running=demand.running_jobs, waiting=demand.waiting_jobs)
+    st.caption(f"{queue} {unused}")
+
+
+def model_facts(status: ModelStatus) -> list[tuple[str, str, str]]:
+    """Name, size, device and time of loading of the model in memory."""
+    count = status.parameters or 0
+    weights = size(count * BYTES.get(status.dtype or "", 4))
+    listed = [
+        (t("gpu.model.name"), status.name),
+        (t("gpu.model.parameters"), t("gpu.model.millions", millions=round(count / 1e6, 1), weights=weights)),
+        (t("gpu.model.device"), f"{status.device} · {status.dtype}"),
+        (t("gpu.model.load"), f"{status.load_s or 0:.1f} s"),
+    ]
+    return [(name, value, GOOD) for name, value in listed]
 
 
 def engine_facts(status: ModelStatus, tenant: TenantStatus) -> None:
-    """Process or thread, profile, number type and batch size of the loaded model, and its budget."""
+    """Process or thread, profile and batch size of the loaded model, and its budget."""
     profile = tenant.profile
     worker = t(f"gpu.engine.{status.worker}", pid=status.pid)
-    cells = [
-        ("gpu.engine.worker", worker, t("gpu.engine.worker.help")),
-        ("gpu.engine.profile", profile.name, t("gpu.engine.profile.help")),
-        ("gpu.engine.dtype", status.dtype or t("gpu.unknown"), None),
-        ("gpu.engine.batch", f"{profile.batch_tokens:,}", None),
-    ]
-    for column, (label, value, help_text) in zip(st.columns(len(cells)), cells, strict=True):
-        column.metric(t(label), plain(value), help=help_text)
+    chips(
+        [
+            (t("gpu.engine.worker"), worker, GOOD),
+            (t("gpu.engine.profile"), profile.name, GOOD),
+            (t("gpu.engine.batch"), f"{profile.batch_tokens:,}", GOOD),
+        ]
+    )
     budget_facts(tenant.memory)
 
 
@@ -74,4 +104,4 @@ def event_table(events: Sequence[Event], *, key: str) -> None:
         }
         for event in reversed(events[-EVENTS_SHOWN:])
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, key=key)
+    st.dataframe(pd.DataFrame(rows), hide_index=True, key=key, height="auto" if len(rows) < 8 else 315)

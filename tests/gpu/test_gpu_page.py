@@ -1,8 +1,10 @@
-"""The GPU page as a user meets it, with the real application."""
+"""The GPU page as a user meets it, with the real application; machines without such a card are played by a script."""
 
 from __future__ import annotations
 
 import re
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -12,69 +14,209 @@ pytest.importorskip("sqlalchemy", reason="sqlalchemy is not installed: only the 
 
 from streamlit.testing.v1 import AppTest
 
+from core.config import EMBEDDED_MODEL, ROOT
 from core.gpu.governor import GovernorStatus
-from core.gpu.nvml import NvmlFailure
+from core.gpu.monitor import GpuMonitor
 from core.services import Application
-from streamlit_app.components.gpu_charts import POINTS, thinned
+from scripts.scripted_cards import played
+from scripts.scripted_scenarios import SCENARIOS
+from streamlit_app.components.gpu_charts import GAP_S, POINTS, thinned
 from streamlit_app.components.gpu_engine import budget_segments
-from streamlit_app.i18n import catalogue
+from streamlit_app.components.gpu_gauge import READER_KEY
+from streamlit_app.components.gpu_tiles import Tile, tile_html
+from streamlit_app.i18n import LANGUAGE_KEY, catalogue
 from streamlit_app.resources import application
 
 PAGE = "../../pages/gpu.py"
+TINY_MODEL = ROOT / "tests" / "fixtures" / "tiny"
+NOW = 1_800_000_150.0
 
 
-@pytest.fixture
-def app(settings) -> Iterator[Application]:
-    """The application that the page will find, on a database of this test alone."""
-    application.clear()
-    built = application()
-    yield built
-    application.clear()
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
+    """The application that the page will find, on a database of this file alone; tests put their monitor into it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REX_DATA_DIR", str(tmp_path_factory.mktemp("gpu-page")))
+        patch.setenv("REX_MODEL", str(TINY_MODEL if TINY_MODEL.is_dir() else EMBEDDED_MODEL))
+        patch.setenv("REX_DEVICE", "cpu")
+        patch.delenv("REX_DATABASE_URL", raising=False)
+        application.clear()
+        built = application()
+        own = built.monitor
+        yield built
+        built.monitor = own
+        application.clear()
 
 
-def test_without_a_card_the_page_says_why_and_shows_the_host(app, scripted):
-    app.monitor._driver = scripted(nvmlInit=NvmlFailure(12))
-    page = AppTest.from_file(PAGE, default_timeout=60).run()
+def open_page(app: Application, monitor: GpuMonitor, *, language: str = "zh") -> AppTest:
+    """The page with that monitor, drawn once."""
+    app.monitor = monitor
+    page = AppTest.from_file(PAGE, default_timeout=60)
+    page.session_state[LANGUAGE_KEY] = language
+    page.run()
     assert not page.exception
-    assert any("没有找到 NVIDIA 驱动" in info.value for info in page.info)
-    labels = [metric.label for metric in page.metric]
-    assert "本进程内存" in labels and "可用内存" in labels
-    assert all(metric.value != "0" for metric in page.metric)
+    return page
 
 
-def test_the_flush_button_shows_before_and_after(app):
-    page = AppTest.from_file(PAGE, default_timeout=60).run()
+def drawn(page: AppTest) -> str:
+    """All HTML of the page."""
+    return "\n".join(one.proto.body for one in page.get("html"))
+
+
+def value(page: AppTest, label: str) -> str:
+    """What the tile of that label says, its reason and details included."""
+    (found,) = re.findall(rf"<h4>{re.escape(label)}</h4>(.*?)</div>\s*(?=<div class=\"gpu-tile|</div>|$)", drawn(page))
+    return re.sub(r"<[^>]+>", " ", found)
+
+
+def scripted_monitor(name: str) -> GpuMonitor:
+    return played(SCENARIOS[name], lambda: NOW)
+
+
+SAID = {
+    "normal": ["其他进程 4.00 GiB", "计算能力", "cuda:0", "此卡或此模式不提供", "vllm", "PyTorch 正在使用"],
+    "mig": ["MIG 0", "MIG 3", "本程序不可见", "此卡或此模式不提供"],
+    "wddm": ["WDDM", "风扇", "其他进程与本进程上下文"],
+    "container": ["其他进程与本进程上下文", "PyTorch 缓存未用"],
+    "throttled": ["硬件过热降频", "达到功耗上限", "按设定的应用频率", "gpu-bad", "gpu-warn"],
+    "oom": ["重试分配 3 次"],
+    "several": ["GPU 2 · 未知型号", "掉线", "模型在此", "本程序不可见"],
+    "sick": ["停用的显存行", "出厂以来 5"],
+}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_machine_is_drawn_with_what_it_can_and_cannot_say(app, name):
+    monitor = scripted_monitor(name)
+    page = open_page(app, monitor)
+    html = drawn(page)
+    for words in SAID.get(name, []):
+        assert words in html, words
+    assert "桌面进程内存" in html and "打开的页面" in html
+    shown = " ".join(one.value for one in [*page.info, *page.warning, *page.error, *page.caption])
+    expected = {
+        "no_driver": "没有找到 NVIDIA 驱动",
+        "not_loaded": "驱动没有加载",
+        "mismatch": "重启机器",
+        "lost": "掉线",
+        "throttled": "请检查散热",
+        "sick": "XID 48",
+        "container": "--pid=host",
+        "wddm": "WDDM",
+        "mig": "整张卡的读数",
+    }
+    assert expected.get(name, "") in shown.replace("\\", "")
+    if name in ("no_driver", "not_loaded", "mismatch"):
+        assert "GPU 利用率" not in html and not page.get("expander")
+    monitor.close()
+
+
+def test_a_value_that_fails_says_so_and_why_and_is_never_zero(app):
+    monitor = scripted_monitor("mig")
+    page = open_page(app, monitor)
+    for label in ("GPU 利用率", "显存读写"):
+        assert "不可用" in value(page, label) and "不提供" in value(page, label)
+        assert not re.search(r"\d", value(page, label))
+    listed = "\n".join(one.value for one in page.markdown).replace("\\", "")
+    assert "GPU 利用率 — 此卡或此模式不提供" in listed
+    monitor.close()
+
+
+def test_all_of_it_is_there_in_english(app):
+    monitor = scripted_monitor("throttled")
+    page = open_page(app, monitor, language="en")
+    texts = drawn(page) + " ".join(
+        one.value for one in [*page.subheader, *page.caption, *page.warning, *page.error] if one.value
+    )
+    assert "Unused" in texts or "unused" in texts
+    assert "slows at 95°" in texts and "power limit" in texts and "Other processes" in texts
+    assert not re.search(r"gpu\.[a-z]+\.", texts), "a word is missing"
+    monitor.close()
+
+
+def test_the_card_of_the_model_is_shown_first_and_another_can_be_chosen(app):
+    monitor = scripted_monitor("several")
+    page = open_page(app, monitor)
+    assert [one.value for one in page.subheader][0].startswith("GPU 1")
+    page.segmented_control(key="gpu-card").set_value(0).run()
+    assert not page.exception and [one.value for one in page.subheader][0].startswith("GPU 0")
+    page.segmented_control(key="gpu-card").set_value(2).run()
+    assert not page.exception and "掉线" in page.error[0].value
+    monitor.close()
+
+
+def test_several_screens_share_one_sampler_and_are_counted(app):
+    monitor = scripted_monitor("normal")
+    pages = [open_page(app, monitor) for _ in range(3)]
+    assert len({page.session_state[READER_KEY] for page in pages}) == 3
+    assert monitor.status().sessions == 3
+    asked = monitor._session._driver.asked
+    assert asked.count("nvmlInit") == 1
+    assert sum(thread.name == "gpu-monitor" for thread in threading.enumerate()) == 1
+    monitor.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "gpu-monitor"]
+
+
+def test_a_driver_that_stops_answering_leaves_old_values_with_their_age(app, scripted):
+    hang, go_on = threading.Event(), threading.Event()
+    driver = scripted(nvmlDeviceGetPerformanceState=lambda handle: go_on.wait(60) and None if hang.is_set() else 0)
+    monitor = GpuMonitor(0.05, backend=driver)
+    monitor.snapshot()
+    hang.set()
+    deadline = time.monotonic() + 10
+    while not monitor.status().stalled and time.monotonic() < deadline:
+        time.sleep(0.02)
+    page = open_page(app, monitor)
+    assert any("驱动没有回答" in one.value for one in page.warning) and "NVIDIA H200" in page.subheader[0].value
+    go_on.set()
+    monitor.close()
+
+
+def test_the_peaks_begin_anew_at_the_button(app):
+    monitor = scripted_monitor("normal")
+    page = open_page(app, monitor)
+    before = monitor.peaks()[1].since_s
+    monitor._clock = lambda: NOW + 60
+    page.button(key="gpu-peak-reset").click().run()
+    assert not page.exception and monitor.peaks()[1].since_s > before
+    assert [event.kind for event in monitor.events()] == ["peak_reset"]
+    monitor.close()
+
+
+def test_memory_is_given_back_at_three_levels_each_with_before_and_after(app, checkpoint_dir):
+    monitor = GpuMonitor()
+    page = open_page(app, monitor)
+    assert page.button(key="gpu-unload").disabled
     page.button(key="gpu-flush").click().run()
-    assert not page.exception
-    frames = [frame.value for frame in page.dataframe]
-    (table,) = [frame for frame in frames if "释放前" in frame.columns]
-    assert "主机内存（本进程）" in list(table["内存"])
-    assert any(event.kind == "flush" for event in app.monitor.events())
+    assert "主机内存（桌面进程）" in drawn(page) and not page.exception
+    page.button(key="gpu-load").click().run()
+    assert not page.exception and app.engine.scheduler.owner.loaded
+    assert "设备配置" in drawn(page) and "float32" in drawn(page)
+    assert any("没有显存预算" in caption.value for caption in page.caption)
+    page.button(key="gpu-restart").click().run()
+    assert not page.exception and app.engine.scheduler.owner.loaded and "卸载后" in drawn(page)
+    page.button(key="gpu-unload").click().run()
+    assert not page.exception and not page.error and not app.engine.scheduler.owner.loaded
+    assert page.button(key="gpu-load")
+    kinds = [event.kind for event in monitor.events()]
+    assert kinds[0] == "flush" and kinds.count("restart") == 1 and kinds[-1] == "unload"
+    monitor.close()
 
 
-def test_a_card_is_drawn_with_its_processes_and_its_alarms(app, scripted):
-    app.monitor._driver = scripted(nvmlDeviceGetCurrentClocksEventReasons=0x44, nvmlDeviceGetPowerUsage=NvmlFailure(4))
-    page = AppTest.from_file(PAGE, default_timeout=60).run()
-    assert not page.exception
-    metrics = {metric.label: metric for metric in page.metric}
-    assert metrics["已用显存"].value == "20.00 GiB" and metrics["GPU 利用率"].value == "37 %"
-    assert metrics["功耗 / 上限"].value == "不可用" and "权限" in metrics["功耗 / 上限"].help
-    assert any("强制降频" in error.value for error in page.error)
-    assert any("功耗上限" in warning.value for warning in page.warning)
-    assert any("python3" in list(frame.value.get("进程", [])) for frame in page.dataframe)
+def test_a_long_history_is_thinned_and_keeps_the_newest():
+    monitor = GpuMonitor()
+    samples = [monitor.sample()] * 899 + [monitor.sample()]
+    shown = thinned(samples)
+    assert len(shown) <= POINTS and shown[-1] is samples[-1]
+    assert (samples[-1].time_s - samples[0].time_s) / POINTS < GAP_S
 
 
-def test_a_lost_card_is_reported_and_does_not_break_the_page(app, scripted):
-    app.monitor._driver = scripted(nvmlDeviceGetHandleByIndex=NvmlFailure(15))
-    page = AppTest.from_file(PAGE, default_timeout=60).run()
-    assert not page.exception
-    assert any("掉线" in error.value for error in page.error)
-
-
-def test_a_long_history_is_thinned_and_keeps_the_newest(app):
-    samples = [app.monitor.sample()] * 899 + [app.monitor.sample()]
-    drawn = thinned(samples)
-    assert len(drawn) <= POINTS and drawn[-1] is samples[-1]
+def test_texts_in_a_tile_are_escaped():
+    html = tile_html(Tile("<b>x</b>", '"><script>', "<i>", "<u>", about='"onfocus="x', share=7.0))
+    assert "<script>" not in html and "<b>x</b>" not in html and "&quot;onfocus" in html and "width:100.0%" in html
+    assert "不可用" in tile_html(Tile("y", None, why="<reason>")) and "&lt;reason&gt;" in tile_html(
+        Tile("y", None, why="<reason>")
+    )
 
 
 def engine_on_a_card() -> None:
@@ -98,8 +240,8 @@ def engine_on_a_card() -> None:
 def test_a_model_on_a_card_shows_its_process_profile_budget_and_events():
     page = AppTest.from_function(engine_on_a_card, default_timeout=60).run()
     assert not page.exception
-    shown = {metric.label: metric.value for metric in page.metric}
-    assert shown == {"运行方式": "独立进程 4321", "设备配置": "A10", "精度": "bfloat16", "批次词元": "8,192"}
+    html = drawn(page)
+    assert "独立进程 4321" in html and "A10" in html and "8,192" in html
     captions = [caption.value for caption in page.caption]
     assert "显存预算 — 已用 1.50 GiB / 2.00 GiB，峰值 1.75 GiB" in captions and "还没有事件。" in captions
     assert any(
@@ -109,12 +251,15 @@ def test_a_model_on_a_card_shows_its_process_profile_budget_and_events():
     assert list(table["事件"]) == ["显存不足", "预算就绪"] and table["内容"][1] == "权重 <b>1</b>"
 
 
-def test_every_event_that_the_engine_records_has_its_word(repository):
+def test_every_event_reason_and_value_that_the_engine_records_has_its_word(repository):
+    from core.gpu.records import THROTTLE_REASONS
+
     words = catalogue("zh")
     source = "\n".join(path.read_text("utf-8") for path in (repository / "core").rglob("*.py"))
-    kinds = set(re.findall(r'(?:record|_record|mark)\(\s*"(\w+)"', source))
-    assert {"load", "trim", "oom", "shrink", "flush"} <= kinds
+    kinds = set(re.findall(r'(?:record|_record|mark|_tell)\(\s*(?:stretch, )?"(\w+)"', source))
+    assert {"load", "trim", "oom", "shrink", "flush", "job", "job_end", "xid"} <= kinds
     assert not [kind for kind in kinds if f"gpu.event.{kind}" not in words]
+    assert not [name for name in THROTTLE_REASONS.values() if f"gpu.reason.{name}" not in words]
 
 
 def test_the_segments_of_the_budget_add_up_to_it():
@@ -122,19 +267,3 @@ def test_the_segments_of_the_budget_add_up_to_it():
     segments = budget_segments(memory)
     assert sum(segment.size_bytes for segment in segments) == 2000
     assert {segment.kind: segment.size_bytes for segment in segments}["budget_left"] == 800
-
-
-def test_the_model_is_loaded_and_let_go_by_button(app, checkpoint_dir):
-    page = AppTest.from_file(PAGE, default_timeout=120).run()
-    page.button(key="gpu-load").click().run()
-    assert not page.exception and not page.error
-    shown = {metric.label: metric.value for metric in page.metric}
-    assert shown["设备配置"] == "CPU" and shown["精度"] == "float32"
-    assert any("没有显存预算" in caption.value for caption in page.caption)
-    page.button(key="gpu-reload").click().run()
-    assert not page.exception and app.engine.scheduler.owner.loaded
-    page.button(key="gpu-unload").click().run()
-    assert not page.exception and not page.error
-    assert page.button(key="gpu-load") and not app.engine.scheduler.owner.loaded
-    kinds = [event.kind for event in app.monitor.events()]
-    assert kinds.index("model") < kinds.index("unload")
