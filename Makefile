@@ -7,13 +7,14 @@ PY := $(VENV)/bin/python
 
 export STREAMLIT_BROWSER_GATHER_USAGE_STATS := false
 
-.PHONY: help run test test-gpu test-slow check format venv dev clean
+.PHONY: help run test test-gpu test-slow check format screenshots venv dev clean
 
 help:
 	@echo "make run       install if needed, then serve http://$(HOST):$(PORT)   (HOST=, PORT=, PYTHON= change it)"
 	@echo "make test      all tests that need neither a GPU nor much time, Chromium included"
 	@echo "make test-gpu  tests that need an NVIDIA card      make test-slow  the long ones"
 	@echo "make check     format, lint, types, layering       make format     rewrite in house style"
+	@echo "make screenshots  every page, filled, in both themes, into build/screenshots"
 	@echo "make clean     remove caches (the virtual environment and your data stay)"
 
 venv:
@@ -23,8 +24,9 @@ dev:
 	@VENV="$(VENV)" sh scripts/venv.sh requirements.txt requirements-dev.txt
 
 run: venv
+	@"$(PY)" -m core.access "$(HOST)"
 	@echo "http://$(HOST):$(PORT)"
-	@exec "$(PY)" -m streamlit run streamlit_app/app.py --server.address="$(HOST)" --server.port="$(PORT)" --server.headless=true
+	@exec "$(PY)" -m streamlit_app.serve --server.address="$(HOST)" --server.port="$(PORT)" --server.headless=true
 
 test: dev
 	@sh scripts/browser.sh
@@ -41,6 +43,10 @@ check: dev
 	"$(PY)" -m ruff check .
 	"$(PY)" -m mypy
 	"$(VENV)/bin/lint-imports"
+
+screenshots: dev
+	@sh scripts/browser.sh
+	"$(PY)" -m scripts.screenshots $(PAGES)
 
 format: dev
 	"$(PY)" -m ruff format .

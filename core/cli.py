@@ -15,6 +15,8 @@ import typer
 from pydantic import ValidationError
 
 from core import cli_cluster, cli_storage
+from core.checkpoints.choice import with_choice
+from core.cli_access import add_to as add_access_to
 from core.cli_data import COMMANDS
 from core.cli_input import load_schema, mark, read_input, to_items
 from core.cli_job import add_to as add_jobs_to
@@ -50,6 +52,7 @@ class Form(StrEnum):
 
 
 INPUT = "输入文件：.jsonl 每行一个对象，.txt 每行一个文档；csv、tsv、xlsx、docx、pdf、zip 等与导入时一样读取"
+CANDIDATES = "另列出低于阈值的候选（near，低到 0.05），用来看为什么没有结果；只用于 native"
 ModelOption = Annotated[str | None, typer.Option("--model", help="检查点目录或 ModelScope 编号；缺省用内置模型")]
 ThresholdOption = Annotated[
     float | None, typer.Option("--threshold", help="最低得分，0 到 1；缺省 0.5，即参考实现的判定")
@@ -75,7 +78,7 @@ def _user_errors() -> Iterator[None]:
 
 def _engine(model: str | None) -> Engine:
     settings = Settings()
-    return load_engine(settings.model_copy(update={"model": model}) if model else settings)
+    return load_engine(settings.with_model(model) if model else with_choice(settings))
 
 
 @app.command()
@@ -122,7 +125,7 @@ def annotate(
             floor = FLOOR if candidates else None
             for result in _in_order(engine.annotate(items, threshold=threshold, floor=floor)):
                 failed += bool(result.error)
-                write(_line(result, format))
+                write(_line(result, format) if floor is None else _line_with_near(result))
     if failed:
         typer.echo(f"{failed} 个文档未能处理，原因见各行的 error", err=True)
         raise typer.Exit(1)
@@ -310,6 +313,7 @@ for _name, _command in (COMMANDS | cli_storage.COMMANDS | cli_cluster.COMMANDS).
     app.command(_name)(_user_errors()(_command))
 add_jobs_to(app, _user_errors)
 add_schemas_to(app, _user_errors)
+add_access_to(app, _user_errors)
 
 
 @app.command()

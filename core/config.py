@@ -111,15 +111,33 @@ class Settings(BaseSettings):
     sharing: str = Field("all", description="who sees documents, runs and schemas: all, project or user")
     unknown_users: str = Field("refuse", description="of oidc and proxy, users without an account: refuse or viewer")
     session_hours: int = Field(24, ge=1, le=24 * 30, description="hours until who has signed in must do so again")
+    proxy_header: str = Field("X-Forwarded-Email", description="in which the proxy of REX_AUTH=proxy names the user")
     proxy_secret: SecretStr = Field(
         SecretStr(""), description="what the proxy sends as X-Rex-Proxy-Secret, so that nobody passes it by"
     )
     requests_per_minute: int = Field(
-        120, ge=0, description="analyses, imports and exports a signed-in user may start in a minute; 0: no limit"
+        120, ge=0, description="analyses that a signed-in user may start in a minute; 0: no limit"
     )
     documents_per_day: int = Field(
         0, ge=0, description="documents a signed-in user may have read in 24 hours; 0: no limit"
     )
+
+    engine_url: str = Field(
+        "",
+        validation_alias=AliasChoices("REX_ENGINE_URL", "ENGINE_URL"),
+        description="address of `python -m core serve`, which then reads instead of this process; "
+        "`ENGINE_URL` is read too",
+    )
+    engine_token: SecretStr = Field(SecretStr(""), description="what that engine asks for, and what `serve` asks for")
+    batch_dir: str = Field("", description="folder whose files the desk may give to a batch; empty: data_dir/batch")
+
+    @field_validator("engine_url")
+    @classmethod
+    def _address_can_be_called(cls, value: str) -> str:
+        address = value.strip().rstrip("/")
+        if address and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", address):
+            raise ValueError(f"REX_ENGINE_URL={value} 无法使用：请写成 http://主机:端口")
+        return address
 
     @field_validator("worker")
     @classmethod
@@ -173,12 +191,18 @@ class Settings(BaseSettings):
 
     @property
     def model_source(self) -> str:
-        """The checkpoint asked for, as jobs note it: a directory, or id@revision."""
+        """The checkpoint asked for, as jobs note it: a directory, id@revision, or the address of the engine."""
+        if self.engine_url:
+            return self.engine_url
         folder = Path(self.model)
         return str(folder.resolve()) if folder.is_dir() else f"{self.model}@{self.model_revision}"
 
     def with_model(self, source: str) -> Settings:
         """These settings with the checkpoint of a `model_source`, or of anything that REX_MODEL may be."""
+        if source.startswith(("http://", "https://")):
+            return self.model_copy(update={"engine_url": source})
+        if self.engine_url:
+            return self.model_copy(update={"engine_url": ""}).with_model(source)
         name, at, revision = source.rpartition("@")
         if not at or Path(source).is_dir():
             return self.model_copy(update={"model": source})

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from core.access.principal import ANALYST
 from core.errors import Cancelled, RexError
+from core.guard import guarded
 from core.imports import import_annotated
 from core.readers import FileReport, Importer, ReadOptions, from_path
 from core.storage.search_index import catch_up
@@ -51,6 +53,9 @@ class ImportJob:
         """Begin; returns itself."""
         self._thread.start()
         return self
+
+    def __str__(self) -> str:
+        return f"{self.total} files"
 
     def cancel(self) -> None:
         """Stop after the batch in hand; what is stored stays."""
@@ -110,3 +115,9 @@ class ImportJob:
             raise Cancelled(STOPPED)
         self._store.add_documents(batch)
         self.documents += len(batch)
+
+
+@guarded(ANALYST, "document.import", about="{result}")
+def start_import(store: Store, order: ImportOrder, *, folder: Path | None = None) -> ImportJob:
+    """Begin an import in the background; `folder`, if any, is removed at its end."""
+    return ImportJob(store, order, folder=folder).start()

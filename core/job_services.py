@@ -6,19 +6,23 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.errors import InputError, StorageError
+from core.access.principal import ANALYST
+from core.errors import EngineAwayError, InputError, StorageError
+from core.guard import guarded
 from core.inference.assembly import check_schema
 from core.inference.engine import Item
 from core.jobs.lease import make_owner
 from core.schemas.schema import Schema
-from core.services import FLOOR, URGENT_DOCUMENTS, Application, make_items
+from core.services import FLOOR, URGENT_DOCUMENTS, Application, check_item, check_limits, make_items
 from core.storage import job_store, queries
 from core.storage.queries import RunInfo
+from core.storage.visibility import check_documents
 from core.types import Document
 
 LOOK_S = 0.1
 
 
+@guarded(ANALYST, "job.submit", about="run {result} {task}")
 def submit_job(
     app: Application,
     documents: Sequence[Document],
@@ -35,11 +39,13 @@ def submit_job(
     or InputError when the schema cannot be asked or there is no document.
     """
     items = _items(documents, task=task, schema=schema)
-    check_schema(app.settings, items[0].schema)
+    _check(app, items[0])
+    check_limits(app, len(documents))
     rows = app.store.add_documents(documents)
     return _submit(app, items[0], rows, schema_name=schema_name, schema_id=schema_id, threshold=threshold)
 
 
+@guarded(ANALYST, "job.submit", about="run {result} {task}")
 def submit_stored(
     app: Application,
     document_ids: Sequence[int],
@@ -54,12 +60,15 @@ def submit_stored(
 
     With a `floor`, what exceeds it but not the threshold is kept as candidates.
     """
+    check_documents(app.database, document_ids)
     first = [queries.get_document(app.database, one) for one in document_ids[:1]]
     (item,) = _items(first, task=task, schema=schema)
-    check_schema(app.settings, item.schema)
+    _check(app, item)
+    check_limits(app, len(document_ids))
     return _submit(app, item, document_ids, schema_id=schema_id, threshold=threshold, floor=floor)
 
 
+@guarded(ANALYST, "job.submit", about="run {result} {task}")
 def start_job(
     app: Application,
     documents: Sequence[Document],
@@ -76,7 +85,8 @@ def start_job(
     CheckpointError or DeviceError when there is no model.
     """
     items = _items(documents, task=task, schema=schema)
-    app.engine.check(items[0].schema)
+    check_item(app, items[0])
+    check_limits(app, len(documents))
     rows = app.store.add_documents(documents)
     urgent = len(rows) <= URGENT_DOCUMENTS
     owner, floor = (make_owner(), FLOOR) if urgent else ("", None)
@@ -87,11 +97,13 @@ def start_job(
     return job
 
 
+@guarded(ANALYST, "job.submit", about="runs {result}")
 def start_overview(
     app: Application, document: Document, *, schemas: Mapping[str, Any], threshold: float | None = None
 ) -> tuple[int, ...]:
     """Read one document with several tasks in shared batches; one job a task, in the order of `schemas`."""
-    app.engine  # noqa: B018  # a missing model is told here, not by every job
+    _wake(app)  # a missing model is told here, not by every job
+    check_limits(app, len(schemas))
     (row,) = app.store.add_documents([document])
     items = [_items([document], task=task, schema=schema)[0] for task, schema in schemas.items()]
     owner = make_owner()
@@ -120,24 +132,28 @@ def wait_for_jobs(app: Application, job_ids: Sequence[int], timeout_s: float) ->
     return True
 
 
+@guarded(ANALYST, "job.pause", run="job_id")
 def pause_job(app: Application, job_id: int) -> None:
     """Stop a job for now, in whichever process it runs; what is finished stays. Raises StorageError if it does not."""
     job_store.pause(app.database, job_id)
     app.runner.look()
 
 
+@guarded(ANALYST, "job.resume", run="job_id")
 def resume_job(app: Application, job_id: int) -> None:
     """Let a paused, failed or cancelled job go on where it stopped. Raises StorageError when it cannot."""
     job_store.resume(app.database, job_id)
     app.runner.look()
 
 
+@guarded(ANALYST, "job.cancel", run="job_id")
 def cancel_job(app: Application, job_id: int) -> None:
     """End a job, in whichever process it runs; what is finished stays. Raises StorageError when it has ended."""
     job_store.cancel(app.database, job_id)
     app.runner.look()
 
 
+@guarded(ANALYST, "job.retry", run="job_id")
 def retry_job(app: Application, job_id: int) -> int:
     """Queue a job's failed documents again, alone; returns their number. Raises StorageError when it cannot."""
     count = job_store.retry_failed(app.database, job_id)
@@ -145,6 +161,7 @@ def retry_job(app: Application, job_id: int) -> int:
     return count
 
 
+@guarded(ANALYST, "job.delete", run="job_id")
 def delete_job(app: Application, job_id: int) -> None:
     """Remove a job and what it found; its documents stay. Whoever works on it stops."""
     app.store.delete_run(job_id)
@@ -187,3 +204,22 @@ def _submit(
         owner=owner,
         floor=floor,
     )
+
+
+def _check(app: Application, item: Item) -> None:
+    """Raise SchemaError when the model cannot be asked this, without loading it; an engine that is away asks later."""
+    if app.remote is None:
+        check_schema(app.settings, item.schema)
+        return
+    try:
+        check_item(app, item)
+    except EngineAwayError:
+        return  # the job waits for it, and learns then
+
+
+def _wake(app: Application) -> None:
+    """Load the model, or hear of the engine elsewhere. Raises what keeps it from answering."""
+    if app.remote is None:
+        app.engine  # noqa: B018  # the first use loads it
+    else:
+        app.remote.model()

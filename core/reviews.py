@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Engine
 
+from core.access.principal import ANALYST, principal_of
 from core.errors import ConflictError, InputError
+from core.guard import guarded
 from core.review import edits
 from core.review.actions import Action, outcome
 from core.review.changes import applied, inverse
@@ -66,13 +68,21 @@ class Progress:
     batch: str
 
 
-def perform(database: Engine, review: Review, action: Action, *, author: str, batch: str = "") -> Review:
+@guarded(
+    ANALYST, "review.step", about="run {review.run_id} document {review.document_id} {action.kind}", run="review.run_id"
+)
+def perform(database: Engine, review: Review, action: Action, *, author: str) -> Review:
     """Do `action` to the document as the caller has seen it, and give the document as it stands then.
 
     Raises ConflictError, with nothing written, when somebody has changed it since, and InputError when the action
     cannot be done.
     """
-    step = Step(review.run_id, review.document_id, review.version, action.kind, author, batch)
+    return _perform(database, review, action, author=author)
+
+
+def _perform(database: Engine, review: Review, action: Action, *, author: str, batch: str = "") -> Review:
+    """One step; many of them are one entry of the audit log."""
+    step = Step(review.run_id, review.document_id, review.version, action.kind, signed(database, author), batch)
     if action.kind == "undo":
         undo_step(database, step)
     elif action.kind == "redo":
@@ -81,6 +91,12 @@ def perform(database: Engine, review: Review, action: Action, *, author: str, ba
         nodes, state = outcome(action, review.nodes, review.state, text=review.document.text, task=review.task)
         save_step(database, step, before=review.nodes, after=nodes, states=(review.state, state))
     return get_review(database, review.run_id, review.document_id)
+
+
+def signed(database: Engine, author: str) -> str:
+    """Under whose name something is kept: whoever is signed in cannot write under another one."""
+    who = principal_of(database)
+    return author if who.local else who.name
 
 
 def seen(database: Engine, run_id: int, document_id: int, *, version: int) -> Review:
@@ -139,6 +155,7 @@ def preview_scores(database: Engine, run_id: int, score: float) -> Everywhere:
     return Everywhere(tuple(documents), places, left_out)
 
 
+@guarded(ANALYST, "review.label_everywhere", run="run_id")
 def label_everywhere(
     database: Engine, run_id: int, found: Everywhere, *, words: str, type: str, author: str
 ) -> Iterator[Progress]:
@@ -146,6 +163,7 @@ def label_everywhere(
     return _everywhere(database, run_id, found.documents, Action("add_all", type=type), words=words, author=author)
 
 
+@guarded(ANALYST, "review.accept_everywhere", run="run_id")
 def accept_everywhere(
     database: Engine, run_id: int, found: Everywhere, *, score: float, author: str
 ) -> Iterator[Progress]:
@@ -153,6 +171,7 @@ def accept_everywhere(
     return _everywhere(database, run_id, found.documents, Action("accept_above", score=score), words="", author=author)
 
 
+@guarded(ANALYST, "review.undo_everywhere", run="run_id")
 def undo_everywhere(database: Engine, run_id: int, batch: str, *, author: str) -> Iterator[Progress]:
     """Undo an action over many documents wherever it was the last thing done; elsewhere it counts as a conflict."""
     documents = batch_documents(database, run_id, batch)
@@ -161,7 +180,7 @@ def undo_everywhere(database: Engine, run_id: int, batch: str, *, author: str) -
         try:
             review = get_review(database, run_id, document_id)
             if history(database, run_id, document_id)[0].batch == batch:
-                perform(database, review, Action("undo"), author=author)
+                _perform(database, review, Action("undo"), author=author)
                 changed += 1
             else:
                 conflicts += 1
@@ -181,7 +200,7 @@ def _everywhere(
             places = edits.occurrences(review.nodes, words, action.type, text=review.document.text)
             action = replace(action, places=tuple(places))
         try:
-            after = perform(database, review, action, author=author, batch=batch)
+            after = _perform(database, review, action, author=author, batch=batch)
             changed += after.version > review.version
         except ConflictError:
             conflicts += 1

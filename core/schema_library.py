@@ -8,11 +8,13 @@ from dataclasses import replace
 
 from sqlalchemy import Engine
 
+from core.access.principal import ANALYST
 from core.errors import ConflictError
+from core.guard import guarded
 from core.review.edits import edited
 from core.review.nodes import APPROVED, CORRECTED, from_annotations, to_annotations
 from core.review.retyping import ROOTS, retyped
-from core.reviews import Progress, undo_everywhere
+from core.reviews import Progress, signed, undo_everywhere
 from core.schemas.changes import Change, Path, changed
 from core.storage import schema_store
 from core.storage.queries import get_run
@@ -36,15 +38,19 @@ def words_of(database: Engine, version: Version, path: Path, *, limit: int = 200
     return [one for one in found.examples if one[0]]
 
 
+@guarded(ANALYST, "schema.change", about="schema {version.name}")
 def apply(database: Engine, version: Version, change: Change, *, author: str) -> int:
     """Make a new version of the schema; stored findings stay as they are. Returns the number of the change.
 
     Raises SchemaError when the change cannot be made, ConflictError when `version` is not the newest any more.
     """
     after = changed(version.schema, change)
-    return schema_store.record_change(database, version.name, change, after=after, seen=version.number, author=author)
+    return schema_store.record_change(
+        database, version.name, change, after=after, seen=version.number, author=signed(database, author)
+    )
 
 
+@guarded(ANALYST, "schema.rewrite", about="schema {name} change {recorded.id}")
 def rewrite(
     database: Engine, name: str, recorded: Recorded, *, task: str, author: str, corrected_only: bool = False
 ) -> Iterator[Progress]:
@@ -76,6 +82,7 @@ def rewrite(
         schema_store.record_rewriting(database, recorded.id, batch=batch, runs=runs, documents=before + written)
 
 
+@guarded(ANALYST, "schema.undo", about="change {recorded.id}")
 def undo(database: Engine, recorded: Recorded, *, author: str) -> Iterator[Progress]:
     """Take back what `rewrite` did, wherever it was the last thing done to a document; elsewhere it is a conflict."""
     for run in recorded.runs:
@@ -83,6 +90,7 @@ def undo(database: Engine, recorded: Recorded, *, author: str) -> Iterator[Progr
     schema_store.record_undoing(database, recorded.id)
 
 
+@guarded(ANALYST, "schema.restore", about="schema {version.name} {version.number}")
 def restore(database: Engine, version: Version, *, note: str) -> int:
     """Make an old version the newest one again, as a version of its own; returns its row id."""
     return Store(database).save_schema(version.name, version.task, body=version.schema.to_dict(), note=note)
@@ -109,6 +117,6 @@ def _carry(database: Engine, review: Review, change: Change, batch: str, author:
     if after == review.nodes:
         return False
     state = CORRECTED if review.state == APPROVED and edited(after) else review.state
-    step = Step(review.run_id, review.document_id, review.version, "schema", author, batch)
+    step = Step(review.run_id, review.document_id, review.version, "schema", signed(database, author), batch)
     save_step(database, step, before=review.nodes, after=after, states=(review.state, state))
     return True

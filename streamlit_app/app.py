@@ -10,12 +10,14 @@ sys.path[:0] = [root] if (root := str(Path(__file__).resolve().parent.parent)) n
 
 import streamlit as st  # noqa: E402
 
+from core.access.principal import ADMIN  # noqa: E402
+from streamlit_app.components.gate import admitted, user_menu  # noqa: E402
 from streamlit_app.components.gpu_gauge import gpu_gauge  # noqa: E402
 from streamlit_app.components.shortcuts import shortcuts  # noqa: E402
 from streamlit_app.components.sidebar import language_switch  # noqa: E402
 from streamlit_app.components.status_bar import status_bar  # noqa: E402
 from streamlit_app.i18n import t  # noqa: E402
-from streamlit_app.navigation import PAGES  # noqa: E402
+from streamlit_app.navigation import ADMIN_PAGES, PAGES  # noqa: E402
 from streamlit_app.resources import application  # noqa: E402
 
 # A file of our own: named icons of the browser tab would be fetched from the internet.
@@ -24,6 +26,7 @@ HERE = Path(__file__).resolve().parent
 st.set_page_config(page_title=t("app.title"), page_icon=HERE / "assets" / "icon.png", layout="wide")
 st.html(HERE / "frontend" / "shell.css")
 
+who = admitted()
 page = st.navigation(
     {
         t(group): [
@@ -35,14 +38,20 @@ page = st.navigation(
                 default=name == "overview",
             )
             for name, icon in names.items()
+            if name not in ADMIN_PAGES or who is None or who.role == ADMIN
         ]
         for group, names in PAGES.items()
     },
     expanded=True,
+    # Whoever is not in yet sees no menu, but the address of the page that was asked for stays.
+    position="hidden" if who is None else "sidebar",
 )
+if who is None:
+    st.stop()
 
 app = application()
 with st.sidebar:
+    user_menu(app, who)
     gpu_gauge(app)
     language_switch()
 shortcuts()

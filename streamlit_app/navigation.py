@@ -25,7 +25,13 @@ PAGES = {
         "schemas": "schema",
         "exports": "ios_share",
     },
-    "nav.system": {"gpu": "memory", "doctor": "health_and_safety", "settings": "settings"},
+    "nav.system": {
+        "gpu": "memory",
+        "models": "deployed_code",
+        "doctor": "health_and_safety",
+        "access": "admin_panel_settings",
+        "settings": "settings",
+    },
 }
 
 # The second key of the way to a page: G, then this one. A page without one is reached with the mouse and with Tab.
@@ -54,3 +60,6 @@ KEYS = {
     "doctor": "y",
     "settings": ",",
 }
+
+ADMIN_PAGES = ("access",)
+"""Pages that only administrators find in the menu; what is on them is asked for their role all the same."""

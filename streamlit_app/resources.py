@@ -5,10 +5,17 @@ from __future__ import annotations
 import streamlit as st
 
 from core import bootstrap
+from core.access.principal import Principal
 from core.bootstrap import Application
+from streamlit_app.session_user import acting
 
 
 @st.cache_resource(max_entries=1, show_spinner=False, on_release=lambda app: app.close())
 def application() -> Application:
     """The application, built by the first session that asks; import it only as `streamlit_app.resources`."""
-    return bootstrap.serve()
+
+    def identify() -> Principal:
+        return acting(app)
+
+    app = bootstrap.serve(identify=identify)
+    return app

@@ -10,11 +10,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.errors import RexError
 from core.import_job import ImportJob, ImportOrder, start_import
 from core.readers import ANNOTATED_FORMATS, ARCHIVES, EXTENSIONS, FileReport, ReadOptions
 from core.readers.annotated import UNITS
 from streamlit_app.components.document_upload import SPLITS
 from streamlit_app.components.import_preview import TABLES, Choices, encoding_choices, import_preview, suffix
+from streamlit_app.components.messages import shown_errors
 from streamlit_app.i18n import t
 from streamlit_app.resources import application
 

@@ -98,6 +98,7 @@ def _actions(app: Application, document: Document, identifier: int, *, place: st
     with row.popover(t("documents.delete"), icon=":material/delete:"):
         st.markdown(t("documents.delete.sure"))
         if st.button(t("documents.delete.yes"), key=f"documents-delete-{identifier}", type="primary"):
-            services.delete_document(app, identifier)
-            st.session_state[place] = None
-            st.rerun()
+            with shown_errors():
+                services.delete_document(app, identifier)
+                st.session_state[place] = None
+                st.rerun()

@@ -1,0 +1,72 @@
+"""The audit log: who did what to what, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from core import user_services
+from core.bootstrap import Application
+from core.storage.audit_store import OUTCOMES, AuditFilter
+from streamlit_app.i18n import t
+
+PAGE = 50
+KINDS = (
+    "session", "user", "project", "job", "document", "review", "schema", "run", "model", "tuning", "batch", "audit",
+)  # fmt: skip
+
+
+def audit_log(app: Application, names: Sequence[str]) -> None:
+    """The entries that a filter means, a page at a time."""
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    user = row.selectbox(
+        t("access.audit.user"), ["", "local", *names], format_func=lambda one: one or t("access.audit.all"),
+        key="access-audit-user", width=200,
+    )  # fmt: skip
+    kind = row.selectbox(
+        t("access.audit.action"), ["", *KINDS], key="access-audit-kind", width=200,
+        format_func=lambda one: t(f"access.kind.{one}") if one else t("access.audit.all"),
+    )  # fmt: skip
+    outcome = row.selectbox(
+        t("access.audit.outcome"), ["", *OUTCOMES], key="access-audit-outcome", width=160,
+        format_func=lambda one: t(f"access.outcome.{one}") if one else t("access.audit.all"),
+    )  # fmt: skip
+    chosen = AuditFilter(user_name=user, action=kind, outcome=outcome)
+    count = user_services.count_audit(app.database, chosen)
+    if not count:
+        st.info(t("access.audit.empty"), icon=":material/info:")
+        return
+    pages = -(-count // PAGE)
+    number = st.pagination(pages, key="access-audit-page") if pages > 1 else 1
+    found = user_services.audit_entries(app.database, chosen, limit=PAGE, offset=(number - 1) * PAGE)
+    st.dataframe(
+        pd.DataFrame(
+            {
+                t("access.audit.at"): one.at.astimezone(),
+                t("access.audit.user"): one.user_name,
+                t("access.audit.action"): one.action,
+                t("access.audit.object"): one.object,
+                t("access.audit.outcome"): t(f"access.outcome.{one.outcome}"),
+                t("access.audit.address"): one.address or t("access.local.place"),
+            }
+            for one in found
+        ),
+        hide_index=True,
+        height="content" if len(found) < 15 else 560,
+        column_config={t("access.audit.at"): st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm:ss")},
+        key="access-audit",
+    )
+    row = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
+    row.caption(t("access.audit.count", count=f"{count:,}"))
+    database = app.database  # of whoever asks: the bytes are made later, outside the session's script
+    row.download_button(
+        t("access.audit.download"),
+        data=lambda: user_services.audit_csv(database, chosen),
+        file_name="audit.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        key="access-audit-download",
+        on_click="ignore",
+    )
