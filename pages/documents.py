@@ -12,6 +12,7 @@ from streamlit_app.components.annotation_table import table
 from streamlit_app.components.document_filter import document_filter
 from streamlit_app.components.document_import import document_import
 from streamlit_app.components.document_view import document_view
+from streamlit_app.components.empty_state import no_results
 from streamlit_app.components.heading import heading
 from streamlit_app.i18n import t
 from streamlit_app.resources import application
@@ -81,5 +82,7 @@ if count:
     table(frame, key="documents-table", on_select=lambda: open_row([one.id for one in found]))
     if not opened:
         st.caption(t("documents.click"))
+elif words or metadata:
+    st.info(t("documents.none"), icon=":material/search_off:")
 else:
-    st.info(t("documents.none" if words or metadata else "documents.empty"), icon=":material/lightbulb:")
+    no_results("documents.empty", key="documents")

@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.storage import queries
 from streamlit_app.components import address
+from streamlit_app.components.empty_state import no_results
 from streamlit_app.components.explore_filter import MOST_RUNS, explore_filter
 from streamlit_app.components.explore_quality import quality_view
 from streamlit_app.components.explore_views import VIEWS
@@ -17,7 +18,7 @@ from streamlit_app.resources import application
 heading("explore")
 runs = [run for run in queries.list_runs(application().database, limit=MOST_RUNS) if run.done]
 if not runs:
-    st.info(t("explore.empty"), icon=":material/lightbulb:")
+    no_results("explore.empty", key="explore")
     st.stop()
 
 with shown_errors():

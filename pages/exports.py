@@ -8,20 +8,22 @@ import pandas as pd
 import streamlit as st
 
 from core.bootstrap import Application
-from core.errors import RexError
-from core.exporters import FORMATS, VERSIONS, export_run
+from core.export_job import ExportJob
+from core.exporters import FORMATS, VERSIONS
 from core.exporters.table import KEPT, readable
 from core.job_services import get_job
 from core.storage import queries
 from core.tasks import TASKS
 from streamlit_app.components import address
+from streamlit_app.components.empty_state import no_results
 from streamlit_app.components.heading import heading
-from streamlit_app.components.messages import plain, show_error
+from streamlit_app.components.messages import plain
 from streamlit_app.i18n import t, title
 from streamlit_app.resources import application
 
 PAGE = 25
-DONE = "exports-done"
+DONE, JOB = "exports-done", "exports-job"
+EVERY_S, PATIENCE_S = 0.5, 1.0
 
 
 def label(run: queries.RunInfo) -> str:
@@ -29,6 +31,28 @@ def label(run: queries.RunInfo) -> str:
     task = title(TASKS[run.task].title_zh, TASKS[run.task].title_en) if run.task in TASKS else run.task
     facts = t("exports.facts", done=run.done, total=run.total, findings=run.annotations)
     return f"{run.id} · {task} · {run.started_at.astimezone():%Y-%m-%d %H:%M} · {facts}"
+
+
+def follow(total: int) -> None:
+    """Progress of the export that is being made, and what became of it; a short one is over before a bar is drawn."""
+    asked, job = st.session_state[JOB]
+
+    @st.fragment(run_every=EVERY_S)
+    def progress() -> None:
+        if job.wait(0):
+            st.rerun()
+        said = t("exports.progress", done=job.documents, total=total)
+        st.progress(min(job.documents / total, 1.0) if total else 0.0, text=said)
+        st.button(t("job.cancel"), key="exports-cancel", icon=":material/stop_circle:", on_click=job.cancel)
+
+    if not job.wait(PATIENCE_S):
+        progress()
+        return
+    del st.session_state[JOB]
+    if job.error:
+        st.error(plain(job.error), icon=":material/error:")
+    else:
+        st.session_state[DONE] = (asked, str(job.path), job.losses)
 
 
 def follow_address(app: Application) -> None:
@@ -43,8 +67,8 @@ def follow_address(app: Application) -> None:
 heading("exports")
 app = application()
 count = queries.count_runs(app.database)
-if not count:
-    st.info(t("exports.empty"), icon=":material/lightbulb:")
+if not count or not any(run.done for run in queries.list_runs(app.database, limit=PAGE)):
+    no_results("exports.empty", key="exports")
     st.stop()
 
 follow_address(app)
@@ -80,15 +104,13 @@ address.keep("exports", run=run_id, format=form)
 st.caption(t(f"exports.about.{form}"))
 
 if st.button(t("exports.make"), key="exports-make", type="primary", icon=":material/ios_share:"):
-    st.session_state.pop(DONE, None)
     kind = "" if which == "current" else f"-{which}"
     path = app.settings.data_dir / "exports" / f"annotations-{runs[run_id].task}-{run_id}{kind}{chosen.suffix}"
-    try:
-        with st.spinner(t("exports.working")):
-            losses = export_run(app.database, run_id, form, path=path, which=which)
-        st.session_state[DONE] = ((run_id, form, which), str(path), [str(loss) for loss in losses])
-    except RexError as error:
-        show_error(error)
+    job = ExportJob(app.database, run_id, form, path=path, which=which).start()
+    st.session_state[JOB] = ((run_id, form, which), job)
+    st.session_state.pop(DONE, None)
+if JOB in st.session_state:
+    follow(runs[run_id].done)
 
 done = st.session_state.get(DONE)
 if done is not None and done[0] == (run_id, form, which) and Path(done[1]).is_file():

@@ -12,10 +12,11 @@ from core.storage.review_queries import Review, count_states, get_review, histor
 from streamlit_app.components import address
 from streamlit_app.components.annotator import annotator
 from streamlit_app.components.cards import quote
+from streamlit_app.components.empty_state import no_results
 from streamlit_app.components.heading import heading
 from streamlit_app.components.messages import plain, show_error
 from streamlit_app.components.review_bulk import batch_outcome, occurrences_panel, scores_panel
-from streamlit_app.components.review_queue import filters, queue_table, run_choice
+from streamlit_app.components.review_queue import RUNS, filters, queue_table, run_choice
 from streamlit_app.components.review_session import (
     AUTHOR,
     CONFLICT,
@@ -140,8 +141,8 @@ def conflict_panel(review: Review) -> None:
 
 heading("review")
 app = application()
-if not queries.count_runs(app.database):
-    st.info(t("review.empty"), icon=":material/lightbulb:")
+if not any(run.done for run in queries.list_runs(app.database, limit=RUNS)):
+    no_results("review.empty", key="review")
     st.stop()
 try:
     linked = linked_run()

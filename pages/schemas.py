@@ -10,6 +10,7 @@ from core.schemas.schema import parse_schema
 from core.storage import queries, schema_store
 from streamlit_app.components import address
 from streamlit_app.components.annotation_table import table
+from streamlit_app.components.empty_state import no_schemas
 from streamlit_app.components.heading import heading
 from streamlit_app.components.messages import plain, show_error
 from streamlit_app.components.schema_change import change_view
@@ -27,7 +28,7 @@ saved = queries.latest_schemas(app.database)
 with st.expander(t("schemas.new"), icon=":material/add:", expanded=not saved, key="schemas-new"):
     save_form()
 if not saved:
-    st.info(t("schemas.empty"), icon=":material/lightbulb:")
+    no_schemas("schemas.empty")
     st.stop()
 
 frame = pd.DataFrame(

@@ -38,7 +38,7 @@ class Demo:
 
 def fill(data_dir: Path) -> Demo:
     """Fill `data_dir`, waiting for every job."""
-    app = bootstrap.build(Settings(data_dir=data_dir, _env_file=None))  # type: ignore[call-arg]
+    app = bootstrap.build(Settings(data_dir=data_dir, _env_file=None))
     try:
         demo = Demo()
         _libraries(app, demo)

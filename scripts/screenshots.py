@@ -5,7 +5,7 @@
     python -m scripts.screenshots --readme               the pictures of docs/images
 
 Needs Chromium on the PATH and the packages of requirements-dev.txt. Uses a throw-away data directory, filled by
-scripts/demo_data.py with real results. A page that does not draw is named at the end; the others are taken all the same.
+scripts/demo_data.py with real results. A page that does not draw is named at the end; the others are taken.
 """
 
 from __future__ import annotations

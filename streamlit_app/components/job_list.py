@@ -7,6 +7,7 @@ import streamlit as st
 from core.bootstrap import Application
 from core.storage import queries
 from core.storage.queries import RunInfo
+from streamlit_app.components.empty_state import no_results
 from streamlit_app.components.job_controls import (
     job_bar,
     job_buttons,
@@ -33,7 +34,7 @@ BUSY_S, IDLE_S = 1.0, 5.0
 def job_list(app: Application) -> None:
     """Draw the jobs of one page with their progress and buttons."""
     if not queries.count_runs(app.database):
-        st.info(t("jobs.empty"), icon=":material/lightbulb:")
+        no_results("jobs.empty", key="jobs")
     labels = {name: t(f"jobs.filter.{name}") for name in FILTERS}
     chosen = st.segmented_control(
         t("jobs.filter"),

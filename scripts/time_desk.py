@@ -1,0 +1,201 @@
+"""How quick the desk's pages are in a browser: `python -m scripts.time_desk`; needs Chromium. Saves its figures.
+
+First paint: from asking for the address in a new session until the page's title is there, and until its script has
+ended. Interaction: the other language is chosen on an open page, until its title has changed, which runs the whole page
+again. Then ten browser sessions at once, each with a text of its own, which must come back to it and to no other; the
+memory that they take; and a document of 20,000 characters with 2,000 findings on each page that shows it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import psutil
+import torch
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from core import bootstrap
+from core.benchmark.environment import describe
+from core.benchmark.texts import ROOT
+from core.config import Settings
+from core.storage.store import Store
+from core.types import AnnotatedDocument, Annotation, Document
+from scripts.demo_data import Demo, fill
+from scripts.desk_server import RUN_MS, WINDOW, chromium, served, settled
+from scripts.screenshots import addresses
+from streamlit_app.i18n import catalogue
+from streamlit_app.navigation import PAGES
+
+SESSIONS = 10
+CHARACTERS, SPANS = 20_000, 2_000
+TYPES = ("人物", "地点", "组织机构", "时间", "金额")
+CHINESE, ENGLISH = catalogue("zh"), catalogue("en")
+TARGETS = {"first_paint_s": 2.0, "interaction_s": 0.3}
+
+
+def main() -> None:
+    """Measure and save."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("pages", nargs="*", help="names of pages; all by default")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=ROOT / "data" / "benchmarks" / "desk" / "ui.json")
+    asked = parser.parse_args()
+    figures: dict[str, Any] = {
+        "command": "python -m scripts.time_desk " + " ".join(sys.argv[1:]),
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "environment": describe(torch.device("cpu")),
+        "load_before": os.getloadavg(),
+        "targets": TARGETS,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder)
+        demo = fill(data)
+        big = store_big(data)
+        with served(data) as base, chromium() as browser:
+            server = psutil.Process().children(recursive=False)[0]
+            figures["pages"] = time_pages(browser, base, demo, asked.pages, rounds=asked.rounds)
+            figures["big_document"] = time_big(browser, base, big)
+            figures["sessions"] = time_sessions(browser, base, server)
+    figures["load_after"] = os.getloadavg()
+    asked.out.write_text(json.dumps(figures, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    for name, one in figures["pages"].items():
+        print(
+            f"{name:18} first paint {one['title_s']:.2f} s, whole {one['whole_s']:.2f} s, again {one['again_s']:.2f} s"
+        )
+    print(json.dumps({name: figures[name] for name in ("big_document", "sessions")}, ensure_ascii=False, indent=1))
+
+
+def time_pages(browser: Browser, base: str, demo: Demo, names: list[str], *, rounds: int) -> dict[str, Any]:
+    """Medians of `rounds` for every page, each in sessions of its own; the first round warms up and is left out."""
+    known = addresses(demo)
+    figures = {}
+    for name in names or [name for group in PAGES.values() for name in group]:
+        times = [_page(browser, base + known[name], name) for _ in range(rounds + 1)][1:]
+        figures[name] = {key: round(median(one[key] for one in times), 3) for key in times[0]}
+    return figures
+
+
+def _page(browser: Browser, address: str, name: str) -> dict[str, float]:
+    with _session(browser) as context:
+        page = context.new_page()
+        begin = time.perf_counter()
+        page.goto(address, wait_until="commit")
+        _title(page, CHINESE[f"page.{name}"])
+        title = time.perf_counter() - begin
+        _ended(page)
+        whole = time.perf_counter() - begin
+        settled(page)
+        begin = time.perf_counter()
+        page.get_by_test_id("stSidebar").get_by_text("English", exact=True).click()
+        _title(page, ENGLISH[f"page.{name}"])
+        again = time.perf_counter() - begin
+        _ended(page)
+        return {"title_s": title, "whole_s": whole, "again_s": again, "again_whole_s": time.perf_counter() - begin}
+
+
+def _session(browser: Browser) -> BrowserContext:
+    return browser.new_context(viewport=WINDOW, locale="zh-CN")
+
+
+def _title(page: Page, words: str) -> None:
+    page.get_by_test_id("stHeading").get_by_text(words, exact=True).first.wait_for(timeout=RUN_MS)
+
+
+def _ended(page: Page) -> None:
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=RUN_MS)
+
+
+def store_big(data: Path) -> dict[str, int]:
+    """Store a long document with many findings, spread evenly; its number and its run's."""
+    app = bootstrap.build(Settings(data_dir=data, _env_file=None))
+    try:
+        sentence = "陈静在杭州的浙江大学读书，去年三月在上海花了二百元。\n"
+        text = (sentence * (CHARACTERS // len(sentence) + 1))[:CHARACTERS]
+        step = CHARACTERS // SPANS
+        found = tuple(
+            Annotation(TYPES[number % len(TYPES)], at, at + 3, text[at : at + 3], 0.5 + number % 50 / 100)
+            for number, at in enumerate(range(0, CHARACTERS - 3, step))
+        )
+        store = Store(app.database)
+        document = Document(text, id="long")
+        [number] = store.add_documents([document])
+        run = store.start_run(
+            schema=dict.fromkeys(TYPES), task="ner", schema_id=None, model="m", revision="", dtype="", device="",
+            threshold=0.5, total=1,
+        )  # fmt: skip
+        store.save_result(run, number, result=AnnotatedDocument(document, "ner", found), duration_s=1, position=0)
+        store.finish_run(run, "done")
+        return {"document": number, "run": run}
+    finally:
+        app.close()
+
+
+def time_big(browser: Browser, base: str, big: Mapping[str, int]) -> dict[str, Any]:
+    """Seconds until each page that shows the long document stands still, and of an interaction on it."""
+    views = {
+        "jobs": f"/jobs?job={big['run']}",
+        "documents": f"/documents?document={big['document']}",
+        "entities": f"/entities?job={big['run']}",
+        "review": f"/review?run={big['run']}&document={big['document']}",
+        "explore": f"/explore?run={big['run']}",
+    }
+    figures: dict[str, Any] = {"characters": CHARACTERS, "spans": SPANS}
+    for name, address in views.items():
+        times = [_page(browser, base + address, name) for _ in range(2)]
+        figures[name] = {key: round(value, 3) for key, value in times[1].items()}
+    return figures
+
+
+def time_sessions(browser: Browser, base: str, server: psutil.Process) -> dict[str, Any]:
+    """Ten sessions run the entities page at once; memory of the server before, with, and after them, in MiB."""
+    before = _memory(server)
+    contexts = [_session(browser) for _ in range(SESSIONS)]
+    try:
+        pages = [context.new_page() for context in contexts]
+        texts = [f"第{number}位分析师陈静{number}号昨天在杭州的浙江大学开会。" for number in range(SESSIONS)]
+        for page in pages:
+            page.goto(f"{base}/entities", wait_until="commit")
+        for page, text in zip(pages, texts, strict=True):
+            _title(page, CHINESE["page.entities"])
+            settled(page)
+            field = page.get_by_label(CHINESE["input.text"], exact=True)
+            field.fill(text)
+            field.blur()
+        for page in pages:
+            settled(page)
+        begin = time.perf_counter()
+        for page in pages:
+            page.get_by_role("button", name=CHINESE["task.run"], exact=False).first.click()
+        for page, text in zip(pages, texts, strict=True):
+            page.locator(".rex-text").first.wait_for(timeout=RUN_MS)
+            shown = page.locator(".rex-text").first
+            expect(shown).to_contain_text(text[: text.index("陈静")])
+        took = time.perf_counter() - begin
+        with_all = _memory(server)
+    finally:
+        for context in contexts:
+            context.close()
+    return {
+        "sessions": SESSIONS,
+        "all_answered_s": round(took, 2),
+        "server_mib": {"before": before, "with": with_all},
+        "mib_a_session": round((with_all - before) / SESSIONS, 1),
+    }
+
+
+def _memory(server: psutil.Process) -> float:
+    return round(server.memory_info().rss / 2**20, 1)
+
+
+if __name__ == "__main__":
+    main()
