@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.access.principal import ADMIN, ANALYST, require
+from core.access.principal import ADMIN, ANALYST
 from core.checkpoints import choice, compare, download, installed, verify
 from core.checkpoints.installed import Installed
 from core.checkpoints.work import Work
 from core.errors import CheckpointError, InputError
+from core.guard import guarded
 from core.model.checkpoint import read_files
 from core.services import Application, make_items, unload_model
 from core.storage import queries
@@ -44,13 +45,13 @@ def find_checkpoint(app: Application, name: str) -> Installed:
     return installed.find_installed(app.settings, name)
 
 
+@guarded(ADMIN, "model.use", about="checkpoint {name}")
 def use_checkpoint(app: Application, name: str) -> Switched:
     """Let another checkpoint answer from now on, in every session, and remember it for the next start.
 
     See `Application.change_model` for what happens to jobs and requests. Raises CheckpointError when it is not
     installed or cannot be read, and whatever stops it from being loaded; the old one then stays.
     """
-    require(app.principal, ADMIN)
     one = find_checkpoint(app, name)
     if not one.complete:
         raise CheckpointError(f"{one.name} 的下载没有完成：请先下载完")
@@ -68,16 +69,16 @@ def waiting_jobs(app: Application) -> int:
     return sum(run.source != app.settings.model_source for run in runs)
 
 
+@guarded(ADMIN, "model.remove", about="checkpoint {name}")
 def remove_checkpoint(app: Application, name: str) -> int:
     """Delete a checkpoint from the disk; returns the bytes freed. Raises CheckpointError as `installed.remove`."""
-    require(app.principal, ADMIN)
     return installed.remove(app.settings, find_checkpoint(app, name), active=app.settings.model_source)
 
 
+@guarded(ADMIN, "model.download", about="{model_id} {revision}")
 def start_download(app: Application, model_id: str, revision: str) -> Work:
     """Fetch a checkpoint in the background; its result is the source. Raises BusyError while another one comes."""
 
-    require(app.principal, ADMIN)
 
     def fetch(work: Work) -> str:
         return download.download(
@@ -88,16 +89,16 @@ def start_download(app: Application, model_id: str, revision: str) -> Work:
     return app.works.start(DOWNLOAD, fetch, about=f"{model_id.strip()}@{revision.strip() or 'master'}")
 
 
+@guarded(ADMIN, "model.discard", about="{source}")
 def discard_download(app: Application, source: str) -> None:
     """Remove what a stopped download has left."""
-    require(app.principal, ADMIN)
     model_id, _, revision = source.rpartition("@")
     download.discard(app.settings, model_id, revision)
 
 
+@guarded(ANALYST, "model.verify", about="checkpoint {name}")
 def start_verify(app: Application, name: str, *, answers: Path = verify.ANSWERS) -> Work:
     """Check a checkpoint in the background; its result is a list of checks."""
-    require(app.principal, ANALYST)
     one = find_checkpoint(app, name)
 
     def check(work: Work) -> object:
@@ -108,6 +109,7 @@ def start_verify(app: Application, name: str, *, answers: Path = verify.ANSWERS)
     return app.works.start(VERIFY, check, about=one.name)
 
 
+@guarded(ANALYST, "model.compare", about="{names}")
 def start_compare_text(
     app: Application,
     names: Sequence[str],
@@ -118,7 +120,6 @@ def start_compare_text(
     threshold: float | None = None,
 ) -> Work:
     """Ask two checkpoints the same of one text, in the background; the result is an `OnText`. Raises SchemaError."""
-    require(app.principal, ANALYST)
     pair = _pair(app, names)
     make_items([document], task=task, schema=schema)  # what cannot be asked is told at once
     level = app.settings.threshold if threshold is None else threshold
@@ -138,6 +139,7 @@ def start_compare_text(
     return app.works.start(COMPARE, ask, about=" / ".join(one.name for one in pair))
 
 
+@guarded(ANALYST, "model.compare", about="{names}")
 def start_compare_corrections(
     app: Application, names: Sequence[str], run_ids: Sequence[int], *, limit: int = MOST
 ) -> Work:
@@ -145,7 +147,6 @@ def start_compare_corrections(
 
     Documents that one of them was fine-tuned on are left out.
     """
-    require(app.principal, ANALYST)
     pair = _pair(app, names)
     database = app.database  # of whoever asks: the thread below belongs to nobody
     runs = [queries.get_run(database, one) for one in run_ids]

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import psutil
 
-from core.access.principal import ANALYST, require
+from core.access.principal import ANALYST
 from core.checkpoints.choice import place
 from core.checkpoints.corrections import LEAST, Records, ReviewedRun, reviewed_runs, write_records
 from core.checkpoints.files import CARD, count_parameters, file_sha256, read_licence, write_origin, write_sums
 from core.checkpoints.installed import tuned_dir
 from core.checkpoints.tuning_process import DATA, RESULT
 from core.errors import BusyError, CheckpointError, InputError, StorageError
+from core.guard import guarded
 from core.services import Application
 from core.storage import tuning_store
 from core.storage.tuning_store import Tuning
@@ -58,13 +59,13 @@ def missing_documents(runs: Sequence[ReviewedRun]) -> int:
     return max(0, LEAST - sum(run.documents for run in runs))
 
 
+@guarded(ANALYST, "tuning.start", about="tuning {result}")
 def start_tuning(app: Application, order: TuningOrder) -> int:
     """Write the records and start the process; returns the number of the fine-tuning.
 
     Learns from the active checkpoint. Raises InputError for a name that cannot be used or too few corrections,
     BusyError while another one runs or where memory is short.
     """
-    require(app.principal, ANALYST)
     source = app.settings.model_source
     init = place(app.settings, source)
     if init is None:
@@ -110,16 +111,16 @@ def get_tuning(app: Application, tuning_id: int) -> Tuning:
     return tuning_store.get(app.database, tuning_id)
 
 
+@guarded(ANALYST, "tuning.cancel", about="tuning {tuning_id}")
 def cancel_tuning(app: Application, tuning_id: int) -> None:
     """End one, in whichever process it runs; what it had learnt by the end of its last pass stays until discarded."""
-    require(app.principal, ANALYST)
     _move(app, tuning_id, ("running",), "cancelled", verb="取消", finished_at=datetime.now(UTC))
     app.tuner.stop(tuning_id)
 
 
+@guarded(ANALYST, "tuning.resume", about="tuning {tuning_id}")
 def resume_tuning(app: Application, tuning_id: int) -> None:
     """Go on with one that failed or was cancelled, behind its last whole pass."""
-    require(app.principal, ANALYST)
     if any(one.id != tuning_id for one in tuning_store.running(app.database)):
         raise BusyError("已有一个微调正在进行：请等它结束，或先取消它")
     _move(
@@ -129,9 +130,9 @@ def resume_tuning(app: Application, tuning_id: int) -> None:
     app.tuner.begin(tuning_store.get(app.database, tuning_id))
 
 
+@guarded(ANALYST, "tuning.keep", about="tuning {tuning_id} {name}")
 def keep_tuning(app: Application, tuning_id: int, name: str = "") -> str:
     """Make an installed checkpoint of the result; returns its `model_source`. It is not used until somebody says so."""
-    require(app.principal, ANALYST)
     tuning = tuning_store.get(app.database, tuning_id)
     name = name or tuning.name
     check_name(app, name)
@@ -164,9 +165,9 @@ def keep_tuning(app: Application, tuning_id: int, name: str = "") -> str:
     return str(target.resolve())
 
 
+@guarded(ANALYST, "tuning.discard", about="tuning {tuning_id}")
 def discard_tuning(app: Application, tuning_id: int) -> None:
     """Remove what a fine-tuning has left on the disk; its figures stay in the list."""
-    require(app.principal, ANALYST)
     tuning = tuning_store.get(app.database, tuning_id)
     _move(app, tuning_id, ENDED, "discarded", verb="丢弃")
     shutil.rmtree(tuning.folder, ignore_errors=True)

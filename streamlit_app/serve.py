@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import sys
 import threading
+from itertools import pairwise
 from pathlib import Path
 
+from streamlit import config
 from streamlit.web import cli
 
-from core.errors import RexError
+from core.access.binding import check_binding
+from core.config import Settings
+from core.errors import AccessError, RexError
 from core.telemetry.logs import log_error, take_over
 from streamlit_app.resources import application
 
@@ -28,8 +32,22 @@ def _build() -> None:
     take_over("streamlit")  # its tracebacks may quote texts
 
 
+def _address(arguments: list[str]) -> str | None:
+    """Where the server is to listen: as the arguments say, else as the configuration does."""
+    given = [after for one, after in pairwise([*arguments, ""]) if one == "--server.address"]
+    given += [one.partition("=")[2] for one in arguments if one.startswith("--server.address=")]
+    return given[-1] if given else config.get_option("server.address")
+
+
 def main() -> None:
-    """Build the application beside the server's start, then serve until the process is told to stop."""
+    """Build the application beside the server's start, then serve until the process is told to stop.
+
+    Refuses to start where others could reach a desk that asks nobody who they are.
+    """
+    try:
+        check_binding(Settings(), _address(sys.argv[1:]))
+    except AccessError as error:
+        sys.exit(f"错误：{error}")
     threading.Thread(target=_build, name="start", daemon=True).start()
     cli.main(["run", str(ENTRY), *sys.argv[1:]], prog_name="desk")
 
