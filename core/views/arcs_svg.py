@@ -50,6 +50,7 @@ def arcs_svg(
     equal to those of other pictures of the schema.
     """
     colours = _colours(words, types)
+    inks = _inks(words, links, colours)
     wide = max(
         [40.0] + [max([row.places[-1], *(arc.room[1] for arc in row.arcs)]) for row in rows if isinstance(row, Line)]
     )
@@ -67,7 +68,8 @@ def arcs_svg(
         parts += [_mark(piece, base, colours[piece.word]) for piece in sorted(row.pieces, key=lambda one: -one.end)]
         parts.append(_text(text, row, base))
         parts += [
-            _arc(arc, row, base, text, words, links, colours) for arc in sorted(row.arcs, key=lambda one: -one.lane)
+            _arc(arc, row, base, text, words, links, inks[arc.link])
+            for arc in sorted(row.arcs, key=lambda one: -one.lane)
         ]
         parts += [_name(piece, base, words[piece.word], colours[piece.word]) for piece in row.pieces]
         depth = max((piece.depth for piece in row.pieces), default=0)
@@ -88,6 +90,14 @@ def _x(place: float) -> float:
 def _colours(words: Sequence[Word], types: Iterable[str]) -> list[str]:
     known = tuple(dict.fromkeys([*types, *sorted({name for word in words for name in word.types})]))
     return [type_colour(word.types[0], known) if word.types else "#8a97a6" for word in words]
+
+
+def _inks(words: Sequence[Word], links: Sequence[Link], colours: Sequence[str]) -> list[str]:
+    """The colour of each arc: its source's, but its relation's where all sources are of one type."""
+    if len({words[link.source].types for link in links}) > 1:
+        return [colours[link.source] for link in links]
+    names = sorted({link.labels[0][0] for link in links})
+    return [type_colour(link.labels[0][0], names) for link in links]
 
 
 def _text(text: str, row: Line, base: float) -> str:
@@ -140,9 +150,7 @@ def _top(piece: Piece, base: float) -> float:
     return base - TEXT - (piece.row + 1) * ROW
 
 
-def _arc(
-    arc: Arc, row: Line, base: float, text: str, words: Sequence[Word], links: Sequence[Link], colours: Sequence[str]
-) -> str:
+def _arc(arc: Arc, row: Line, base: float, text: str, words: Sequence[Word], links: Sequence[Link], ink: str) -> str:
     link = links[arc.link]
     high = base - TEXT - row.rows * ROW - CLEAR - (arc.lane + 1) * LANE + LANE / 2 + 2
     left, right = _x(arc.start), _x(arc.end)
@@ -164,7 +172,7 @@ def _arc(
     middle = _x(arc.middle)
     half = width(arc.label) * LABEL * EM / 2 + 2
     return (
-        f'<g class="arc" style="--mark:{colours[link.source]}"><title>{escape(_told(link, text, words))}</title>'
+        f'<g class="arc" style="--mark:{ink}"><title>{escape(_told(link, text, words))}</title>'
         f'<path class="line" d="{begin}{finish}"/>{head}'
         f'<rect class="back" x="{middle - half:.1f}" y="{high - 8:.1f}" width="{2 * half:.1f}" height="16"/>'
         f"{_said(arc.label, 'label', middle, high + 4)}</g>"

@@ -64,7 +64,7 @@ def marked_words(task: str, text: str) -> tuple[tuple[Span, ...], tuple[Span, ..
         default=CANDIDATE,
         required=True,
         key=f"{task}-mark-mode",
-        help=t("coref.mode.help"),
+        label_visibility="collapsed",
     )
     row.button(t("coref.find"), key=f"{task}-mark-find", icon=":material/manage_search:", help=t("coref.find.help"),
                on_click=_find, args=(task,))  # fmt: skip
@@ -73,6 +73,7 @@ def marked_words(task: str, text: str) -> tuple[tuple[Span, ...], tuple[Span, ..
     row.button(t("coref.none"), key=f"{task}-mark-none", icon=":material/remove_done:",
                on_click=_turn_all, args=(task, False))  # fmt: skip
     _follow(task)
+    st.caption(t("coref.mode.help"))
     _MARKER(
         key=f"{task}-marker",
         data={"pieces": word_marks.pieces(marks), "mode": mode, "names": names, "label": t("coref.label")},
