@@ -1,4 +1,4 @@
-"""The commands beyond one process: batch."""
+"""The commands beyond one process: batch, serve."""
 
 from __future__ import annotations
 
@@ -79,6 +79,37 @@ def batch(
         raise typer.Exit(1)
 
 
+def serve(
+    host: Annotated[
+        str, typer.Option("--address", help="监听地址；不是本机地址时要求令牌，没有设置就生成一个")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="监听端口")] = 8600,
+    ray: Annotated[str | None, typer.Option("--ray", help=RAY)] = None,
+    actors: Annotated[int, typer.Option("--actors", min=0, help=ACTORS)] = 0,
+    model: Annotated[str | None, typer.Option("--model", help="检查点目录或 ModelScope 编号；缺省用设置中的")] = None,
+    max_megabytes: Annotated[int, typer.Option("--max-megabytes", min=1, help="一次请求最多多少 MB")] = 16,
+) -> None:
+    """Answer over HTTP with an engine here, or one on each card of a Ray cluster; a desk can use it as its own."""
+    from core.cluster.http import Bounds  # slow to import, needed only here
+    from core.cluster.serve import find_token, serve_here
+
+    if actors and ray is None:
+        raise typer.BadParameter("--actors 与 --ray 一起使用")
+    settings = Settings().model_copy(update={"engine_url": ""})
+    settings = settings.model_copy(update={"model": model}) if model else settings
+    token, path = find_token(settings, host)
+    bounds = Bounds(body_bytes=max_megabytes * 2**20)
+    shown = f"[{host}]" if ":" in host else host
+    typer.echo(f"http://{shown}:{port}", err=True)
+    typer.echo("令牌：不需要，只有本机可以访问" if not token else f"令牌：{path or 'REX_ENGINE_TOKEN'}", err=True)
+    if ray is None:
+        serve_here(settings, host=host, port=port, token=token, bounds=bounds)
+    else:
+        from core.cluster.ray_serve import serve_on_ray
+
+        serve_on_ray(settings, ray, host=host, port=port, token=token, bounds=bounds, actors=actors)
+
+
 def _teller() -> Callable[[Progress], None]:
     """Shows the progress: on one line of a terminal, else now and then."""
     alive, shown, state = sys.stderr.isatty(), 0.0, ""
@@ -111,4 +142,4 @@ def line(progress: Progress) -> str:
     return "  ".join(parts)
 
 
-COMMANDS: dict[str, Callable[..., Any]] = {"batch": batch}
+COMMANDS: dict[str, Callable[..., Any]] = {"batch": batch, "serve": serve}

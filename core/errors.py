@@ -10,6 +10,7 @@ RexError
  ├── DeviceError       the chosen device is absent or fails
  │    └── GpuMemoryError   a single window does not fit into the GPU memory that is left
  │    └── WorkerError  the process that holds the model ended and could not be replaced
+ │    └── EngineAwayError  the engine behind REX_ENGINE_URL does not answer; jobs wait for it
  ├── BusyError         too much waits for the model already, or a user asks too much
  ├── AccessError       somebody may not do this, or is not known
  └── Cancelled         the user stopped the work
@@ -64,6 +65,10 @@ class GpuMemoryError(DeviceError):
 
 class WorkerError(DeviceError):
     """The process that holds the model ended and could not be replaced."""
+
+
+class EngineAwayError(DeviceError):
+    """The engine behind an address does not answer; what waits for it goes on when it does."""
 
 
 class BusyError(RexError):

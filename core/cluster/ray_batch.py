@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import pickle
+import queue
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,6 +20,8 @@ from core.inference.assembly import load_engine
 
 TASK_RETRIES = 3
 """How often a part goes to another actor when its actor dies: one whose text kills actors must not go on for ever."""
+
+POLL_S = 0.3
 
 PARTS_AT_ONCE = 2
 """Parts that an actor has in hand: while one ends, the other keeps the device busy."""
@@ -79,12 +83,10 @@ def on_ray(address: str, *, actors: int = 0) -> Work:
                     max_restarts=-1,
                     max_task_retries=TASK_RETRIES,
                 )
-            for row in _rows(found, ray):
+            for row in _until(cancelled, _rows(found, ray)):
                 if row["error"]:
                     raise DeviceError(row["error"])
                 yield pickle.loads(row["record"]), row["data"]
-                if cancelled():
-                    raise Cancelled("已取消")
 
     return work
 
@@ -108,3 +110,31 @@ def _rows(found: Any, ray: Any) -> Iterator[Any]:
             f"Ray 上的处理没有完成（{cause[-1] if cause else type(error).__name__}）。已完成的部分都在，"
             "重新运行同一条命令即可继续；若总停在同一处，请查看 Ray 的日志和机器的内存"
         ) from error
+
+
+def _until(cancelled: Callable[[], bool], rows: Iterator[Any]) -> Iterator[Any]:
+    """The rows; raises Cancelled soon after `cancelled()` is true, also while none comes."""
+    coming: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue()
+    end = object()
+
+    def pull() -> None:
+        try:
+            for row in rows:
+                coming.put((row, None))
+            coming.put((end, None))
+        except BaseException as error:  # whatever it was, the one who waits must hear of it
+            coming.put((end, error))
+
+    threading.Thread(target=pull, name="ray-rows", daemon=True).start()
+    while True:
+        if cancelled():
+            raise Cancelled("已取消")
+        try:
+            row, error = coming.get(timeout=POLL_S)
+        except queue.Empty:
+            continue
+        if error is not None:
+            raise error
+        if row is end:
+            return
+        yield row

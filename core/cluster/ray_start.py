@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,6 +45,7 @@ def connected(address: str) -> Iterator[Any]:
     import ray
 
     ours = not ray.is_initialized()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     if ours:
         begin = {"address": LOCAL, "include_dashboard": False} if address == LOCAL else {"address": address}
         try:
@@ -55,6 +58,9 @@ def connected(address: str) -> Iterator[Any]:
             )
         except (ConnectionError, OSError, RuntimeError, ValueError) as error:
             raise DeviceError(f"连不上 Ray 集群 {address}：{error}。请检查地址，或用 --ray local") from error
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in handlers.items():  # Ray's own would end the process with an abort
+                signal.signal(number, handler)
     try:
         yield ray
     finally:

@@ -220,7 +220,10 @@ class JobRunner:
 
     def _claim(self) -> None:
         release_lost(self._database)
-        for job_id in job_queries.queued(self._database, self.source):
+        waiting = job_queries.queued(self._database, self.source)
+        if not waiting or not self._reader.ready():
+            return
+        for job_id in waiting:
             with self._lock:
                 busy = sum(not one.urgent for one in self._stretches.values())
             if busy >= JOBS_AT_ONCE or self._closed.is_set():

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from sqlalchemy import Engine
 
-from core.errors import Cancelled, RexError
+from core.errors import Cancelled, EngineAwayError, RexError
 from core.jobs.writer import kept
 from core.storage import job_queries, job_store
 from core.storage.job_queries import Pending
@@ -56,11 +56,15 @@ class Answer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """What answers jobs: `provenance` loads the model if need be and names it; `source` is how jobs ask for it."""
+    """What answers jobs: `provenance` loads the model if need be and names it; `source` is how jobs ask for it.
+
+    Nothing is taken from the queue while it is not `ready`.
+    """
 
     provenance: Callable[[], Provenance]
     answer: Answer
     source: Callable[[], str]
+    ready: Callable[[], bool] = lambda: True
 
 
 def work(
@@ -94,7 +98,7 @@ def work(
         for job_id in list(held):
             if not job_store.finish(database, job_id, owner):
                 job_store.fail(database, job_id, owner, error="有文档没有得到结果：请继续这个作业")
-    except Cancelled:
+    except (Cancelled, EngineAwayError):
         for job_id in list(held):
             job_store.release(database, job_id, owner)
     except Exception as problem:  # the thread has nobody above it: the user must still learn what happened
