@@ -108,10 +108,12 @@ start_service() {
     elif [ -n "$DRY" ]; then
         say "+ sh $ROOT/app/deploy.sh _supervise --home $ROOT &"
     else
-        [ "$(wc -c <"$ROOT/logs/desk.out" 2>/dev/null || echo 0)" -lt 10000000 ] || mv "$ROOT/logs/desk.out" "$ROOT/logs/desk.out.1"
-        # The trailing argument only ends the name of the folder, for `is_running`.
+        # What the process itself prints; the log proper is turned over by the desk.
+        if [ -n "$(find "$ROOT/logs/desk.out" -size +10000k 2>/dev/null)" ]; then mv "$ROOT/logs/desk.out" "$ROOT/logs/desk.out.1"; fi
+        # The trailing argument only ends the name of the folder, for `is_running`. Nothing of this process stays open in
+        # it: whoever reads what the installation says would wait for ever.
         # shellcheck disable=SC2016  # expanded by the inner shell
-        as_service setsid sh -c 'umask 077; cd "$1"; exec nohup sh "$1/app/deploy.sh" _supervise --home "$1" --yes </dev/null >>"$1/logs/desk.out" 2>&1' sh "$ROOT" &
+        as_service setsid sh -c 'umask 077; cd "$1"; exec nohup sh "$1/app/deploy.sh" _supervise --home "$1" --yes >>"$1/logs/desk.out" 2>&1' sh "$ROOT" </dev/null >/dev/null 2>&1 &
     fi
 }
 

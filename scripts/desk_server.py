@@ -39,7 +39,7 @@ def served(
     command += ["--", *script[1:]] if script[1:] else []
     log = data_dir / "server.log"
     with log.open("wb") as output:
-        environment = {**os.environ, "REX_DATA_DIR": str(data_dir), **(settings or {})}
+        environment = {**os.environ, "REX_DATA_DIR": str(data_dir), "REX_HEALTH_PORT": "0", **(settings or {})}
         server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
         try:
             wait_until_healthy(server, address, log=log)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from core.config import EMBEDDED_MODEL, Settings
+
+# Desks of tests answer no probes, unless the test gives them a port.
+os.environ.setdefault("REX_HEALTH_PORT", "0")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TINY_MODEL = REPOSITORY / "tests" / "fixtures" / "tiny"
