@@ -47,5 +47,5 @@ def serve(settings: Settings | None = None, *, identify: Callable[[], Principal]
     take_up(app)
     if preload is not None:
         preload.start()
-    log("start", model=settings.model_source, device=settings.device)
+    log("start", model=app.settings.model_source, device=settings.device)
     return app

@@ -20,6 +20,7 @@ from core.cli_access import add_to as add_access_to
 from core.cli_data import COMMANDS
 from core.cli_input import load_schema, mark, read_input, to_items
 from core.cli_job import add_to as add_jobs_to
+from core.cli_models import add_to as add_models_to
 from core.cli_schema import add_to as add_schemas_to
 from core.config import ROOT, Settings
 from core.errors import FormatError, InputError, RexError
@@ -314,6 +315,7 @@ for _name, _command in (COMMANDS | cli_storage.COMMANDS | cli_cluster.COMMANDS).
 add_jobs_to(app, _user_errors)
 add_schemas_to(app, _user_errors)
 add_access_to(app, _user_errors)
+add_models_to(app, _user_errors)
 
 
 @app.command()
