@@ -1,6 +1,6 @@
 """Pictures of the GPU page on scripted machines: `python -m scripts.gpu_screenshots OUT [scenario ...]`.
 
-Every scenario whole; the first also as the window shows it at 1440×900 and 1920×1080, light and dark.
+Every scenario whole; `normal` also as the window shows it at 1440×900 and 1920×1080, light and dark.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from scripts.scripted_scenarios import SCENARIOS
 SIZES = {"1440": (1440, 900), "1920": (1920, 1080)}
 SHOTS = (("1440", "light"), ("1920", "light"), ("1440", "dark"), ("1920", "dark"))
 WHOLE_PX = 2250
+FIRST = "normal"
 
 
 def photograph(
@@ -37,7 +38,7 @@ def photograph(
         page.wait_for_timeout(1000)
         settled(page)
     page.wait_for_timeout(5000)  # charts and tables draw themselves after the script has ended
-    page.screenshot(path=target)
+    page.screenshot(path=target, timeout=RUN_MS)
     page.close()
     return target
 
@@ -51,7 +52,7 @@ def main() -> None:
         for name in names:
             script = ("scripts/scripted_desk.py", name)
             with tempfile.TemporaryDirectory() as folder, served(Path(folder), script=script) as address:
-                first = name == names[0]
+                first = name == FIRST
                 for size, theme in SHOTS if first else ():
                     target = out / f"{name}-{size}-{theme}.png"
                     print(photograph(browser, address, target=target, size=SIZES[size], theme=theme, load=first))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
-from plotly.subplots import make_subplots
 
 from core.gpu.records import Event, GpuSnapshot, HostSnapshot, Sample
 from streamlit_app.components.charts import escape, ink
@@ -15,7 +15,7 @@ from streamlit_app.i18n import t
 
 GIB = 1024**3
 POINTS = 300
-LABELLED_EVENTS = 14
+MARKED_EVENTS = 40
 GAP_S = 30.0
 """Readings further apart than this are not joined: nobody looked in between, or the driver did not answer."""
 # The same colours as the memory bar where the line is the same thing.
@@ -77,65 +77,79 @@ def _draw(
     events: Sequence[Event],
     key: str,
 ) -> None:
-    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.56, 0.44], vertical_spacing=0.06)
-    for row, (lines, colours) in enumerate(((upper, UPPER_COLOURS), (lower, LOWER_COLOURS)), 1):
+    """Two pictures above each other on one axis of time; made at once, as building them up step by step is slow."""
+    traces = [
+        {"type": "scatter", "mode": "lines", "name": name, "line": {"color": colour, "width": 2}, "yaxis": axis}
+        | dict(zip(("x", "y"), _with_gaps(samples, numbers), strict=True))
+        for axis, lines, colours in (("y", upper, UPPER_COLOURS), ("y2", lower, LOWER_COLOURS))
         # A single line takes the strongest colour.
-        for (name, numbers), colour in zip(lines.items(), colours[-len(lines) :], strict=True):
-            if any(number is not None for number in numbers):
-                times, joined = _with_gaps(samples, numbers)
-                line = {"color": colour, "width": 2}
-                figure.add_trace(go.Scatter(x=times, y=joined, name=name, mode="lines", line=line), row=row, col=1)
-    if samples:
-        _mark(figure, [event for event in events if event.time_s >= samples[0].time_s], ends_s=samples[-1].time_s)
-    figure.update_yaxes(title_text="GiB", rangemode="tozero", row=1, col=1)
-    figure.update_yaxes(title_text=t("gpu.axis.load"), rangemode="tozero", row=2, col=1)
-    figure.update_xaxes(tickformat="%H:%M:%S", nticks=7)
-    figure.update_layout(
-        height=390,
-        margin={"l": 8, "r": 8, "t": 66, "b": 8},
-        hovermode="x unified",
-        legend={"orientation": "h", "y": -0.1},
+        for (name, numbers), colour in zip(lines.items(), colours[-len(lines) :], strict=True)
+        if any(number is not None for number in numbers)
+    ]
+    seen = [event for event in events if samples and event.time_s >= samples[0].time_s]
+    shapes, names = _marks(seen, ends_s=samples[-1].time_s if samples else 0.0)
+    layout = {
+        "height": 390,
+        "margin": {"l": 8, "r": 8, "t": 66, "b": 8},
+        "hovermode": "x unified",
+        "legend": {"orientation": "h", "y": -0.1},
         # Keeps the user's zoom while new points arrive.
-        uirevision=key,
-    )
+        "uirevision": key,
+        "xaxis": {"type": "date", "tickformat": "%H:%M:%S", "nticks": 7, "anchor": "y2"},
+        "yaxis": {"title": {"text": "GiB"}, "rangemode": "tozero", "domain": [0.47, 1.0]},
+        "yaxis2": {"title": {"text": t("gpu.axis.load")}, "rangemode": "tozero", "domain": [0.0, 0.41], "anchor": "x"},
+        "shapes": shapes,
+        "annotations": names,
+    }
+    figure = go.Figure({"data": traces, "layout": layout})
     st.plotly_chart(figure, key=key, config={"displayModeBar": False}, alt=t("gpu.history"))
 
 
-def _mark(figure: go.Figure, events: Sequence[Event], *, ends_s: float) -> None:
-    """A dotted line for each event, named above it; of events that crowd only the first is named."""
+def _marks(events: Sequence[Event], *, ends_s: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """A dotted line for each event, and its name above it; of events that crowd only the first is named."""
+    shapes, names = [], []
     room_s = max(1.0, ends_s - events[0].time_s) / 22 if events else 0.0
     named_until = float("-inf")
-    for event in events[-3 * LABELLED_EVENTS :]:
-        when = datetime.fromtimestamp(event.time_s)
+    for event in events[-MARKED_EVENTS:]:
+        when = _moment(event.time_s)
         kind = "bad" if event.kind in BAD else "notable" if event.kind in NOTABLE else "other"
-        figure.add_vline(x=when, line={"width": 1, "dash": "dot", "color": MARKS[kind]})
+        line = {"width": 1, "dash": "dot", "color": MARKS[kind]}
+        shapes.append({"type": "line", "x0": when, "x1": when, "yref": "paper", "y0": 0, "y1": 1, "line": line})
         if event.time_s < named_until and kind != "bad":
             continue
         named_until = event.time_s + room_s
-        figure.add_annotation(
-            x=when,
-            y=1.0,
-            yref="paper",
-            yanchor="bottom",
-            xanchor="left",
-            textangle=-38,
-            text=escape(t(f"gpu.event.{event.kind}")),
-            hovertext=escape(event.text),
-            showarrow=False,
-            font={"size": 11, "color": MARKS[kind] if kind == "bad" else ink()},
+        names.append(
+            {
+                "x": when,
+                "y": 1.0,
+                "yref": "paper",
+                "yanchor": "bottom",
+                "xanchor": "left",
+                "textangle": -38,
+                "text": escape(t(f"gpu.event.{event.kind}")),
+                "hovertext": escape(event.text),
+                "showarrow": False,
+                "font": {"size": 11, "color": MARKS[kind] if kind == "bad" else ink()},
+            }
         )
+    return shapes, names
 
 
-def _with_gaps(samples: Sequence[Sample], numbers: Line) -> tuple[list[datetime], Line]:
+def _moment(time_s: float) -> str:
+    """A time as Plotly reads it, in the zone of this machine."""
+    return datetime.fromtimestamp(time_s).isoformat(sep=" ", timespec="milliseconds")
+
+
+def _with_gaps(samples: Sequence[Sample], numbers: Line) -> tuple[list[str], Line]:
     """Times and values, with an empty value where readings are too far apart to be joined."""
-    times: list[datetime] = []
+    times: list[str] = []
     joined: Line = []
     before_s = None
     for sample, number in zip(samples, numbers, strict=True):
         if before_s is not None and sample.time_s - before_s > GAP_S:
-            times.append(datetime.fromtimestamp((sample.time_s + before_s) / 2))
+            times.append(_moment((sample.time_s + before_s) / 2))
             joined.append(None)
-        times.append(datetime.fromtimestamp(sample.time_s))
+        times.append(_moment(sample.time_s))
         joined.append(number)
         before_s = sample.time_s
     return times, joined

@@ -10,7 +10,8 @@ import streamlit as st
 
 from core import job_services
 from core.bootstrap import Application
-from core.storage import job_queries
+from core.storage import job_memory, job_queries
+from core.storage.job_memory import JobMemory
 from core.storage.job_queries import Ground
 from core.storage.queries import RunInfo
 from streamlit_app.components.annotation_table import table
@@ -23,6 +24,7 @@ from streamlit_app.components.job_controls import (
     state_badge,
 )
 from streamlit_app.components.job_list import OPEN
+from streamlit_app.components.job_memory import memory_text
 from streamlit_app.components.job_progress import duration
 from streamlit_app.components.messages import plain
 from streamlit_app.components.stored_results import stored_results
@@ -60,7 +62,9 @@ def _head(app: Application, shown: RunInfo) -> None:
             job_buttons(app, job, place=place, key=f"job-{job.id}", labels=True)
             job_bar(job)
             show_note(app, job)
-            _facts(job, job_queries.grounds(app.database, job.id))
+            _facts(
+                job, job_queries.grounds(app.database, job.id), job_memory.of_job(app.database, job.id) or JobMemory()
+            )
 
     follow()
     links = [name for name in LINKS if any(name in names for names in PAGES.values())]
@@ -78,7 +82,7 @@ def _head(app: Application, shown: RunInfo) -> None:
         st.button(t("jobs.delete.yes"), key=f"job-{shown.id}-delete", on_click=_delete, args=(app, shown.id))
 
 
-def _facts(job: RunInfo, grounds: Sequence[Ground]) -> None:
+def _facts(job: RunInfo, grounds: Sequence[Ground], memory: JobMemory) -> None:
     """Figures, and everything that made the results what they are."""
     several = len(grounds) > 1
     read_on = "、".join(
@@ -95,6 +99,7 @@ def _facts(job: RunInfo, grounds: Sequence[Ground]) -> None:
         "windows": f"{job.windows:,}",
         "rate": "—" if job.per_s is None else t("jobs.per_s", rate=job.per_s),
         "worked": duration(job.worked_s),
+        "memory": memory_text(memory),
         "started": f"{job.started_at.astimezone():%Y-%m-%d %H:%M:%S}",
         "finished": f"{job.finished_at.astimezone():%Y-%m-%d %H:%M:%S}" if job.finished_at else "—",
     }

@@ -12,7 +12,7 @@ from core.gpu.records import Sample
 from core.storage import queries
 from core.storage.queries import RunInfo
 from core.tasks import TASKS
-from streamlit_app.components.gpu_gauge import size
+from streamlit_app.components.gpu_gauge import main_card, size
 from streamlit_app.components.shortcuts import ask_help
 from streamlit_app.i18n import t, title
 
@@ -76,9 +76,9 @@ def queue(running: int, active: int) -> str:
 
 
 def memory(sample: Sample) -> str:
-    """Used and whole memory of the first card, or of the host where there is none."""
+    """Used and whole memory of the card of the model, or of the host where there is none."""
     if sample.cards:
-        card = sample.cards[0]
+        card = sample.cards[main_card(sample.cards)]
         more = f" · +{len(sample.cards) - 1}" if len(sample.cards) > 1 else ""
         return f"GPU {size(card.used_bytes)} / {size(card.total_bytes)}{more}"
     host = sample.host

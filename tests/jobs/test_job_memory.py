@@ -75,3 +75,19 @@ def test_a_job_on_the_cpu_keeps_its_host_memory_and_long_ones_mark_their_beginni
     app.runner.join([job], 10)
     told = [(event.kind, event.text) for event in app.monitor.events() if event.kind.startswith("job")]
     assert [kind for kind, _ in told] == ["job", "job_end"] and "12 / 12 篇，完成" in told[1][1]
+
+
+@pytest.mark.parametrize(
+    ("memory", "words"),
+    [
+        (JobMemory(), "—"),
+        (JobMemory(None, 512 * MIB, None), "主机 512.0 MiB"),
+        (JobMemory(3 * 1024 * MIB, 512 * MIB, 900.0), "显存 3.00 GiB · 主机 512.0 MiB · 整卡 900 J"),
+        (JobMemory(None, None, 7200.0), "整卡 2.0 Wh"),
+    ],
+)
+def test_what_a_job_took_is_told_in_words(memory, words):
+    pytest.importorskip("streamlit", reason="streamlit is not installed: only the engine is tested here")
+    from streamlit_app.components.job_memory import memory_text
+
+    assert memory_text(memory) == words

@@ -63,7 +63,7 @@ def test_the_address_opens_a_job_with_what_made_its_results_and_what_failed(desk
     assert job_services.wait_for_jobs(app, [job], WAIT_S)
     opened(desk, job)
     shown = "\n".join(one.value for one in desk.markdown)
-    for fact in (r"人\*们 v1", "0.30", "float32", "完成"):
+    for fact in (r"人\*们 v1", "0.30", "float32", "完成", "主机 "):
         assert fact in shown
     (failures,) = [one.value for one in desk.dataframe if "error" in one.value]
     assert failures["document"].tolist() == ["空<b>"]
