@@ -65,7 +65,7 @@ def submit(
             numbers = job_queries.find_documents(app.database, Search(search or "", _metadata(where or [])))
         floor = FLOOR if candidates else None
         job = job_services.submit_stored(
-            app, numbers, task=task, schema=asked, schema_id=schema_id, threshold=threshold
+            app, numbers, task=task, schema=asked, schema_id=schema_id, threshold=threshold, floor=floor
         )
         typer.echo(f"作业 {job} 已排队：{len(numbers)} 个文档")
         if wait:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from core import services
+from core.exporters import FORMATS as ALL_FORMATS
 from core.types import AnnotatedDocument
-from streamlit_app.i18n import t
+from streamlit_app.i18n import t, title
 
 FORMATS = {"csv": "text/csv", "jsonl": "application/jsonl", "rex": "application/jsonl"}
 
@@ -31,3 +32,25 @@ def downloads(results: Sequence[AnnotatedDocument], *, name: str, key: str) -> N
                 help=t(f"download.{form}.help"),
                 on_click="ignore",
             )
+        with st.popover(t("download.more"), icon=":material/ios_share:", key=f"{key}-download-more"):
+            _any_format(results, name=name, key=key)
+
+
+def _any_format(results: Sequence[AnnotatedDocument], *, name: str, key: str) -> None:
+    form = st.selectbox(
+        t("exports.format"),
+        list(ALL_FORMATS),
+        format_func=lambda one: title(ALL_FORMATS[one].title_zh, ALL_FORMATS[one].title_en),
+        key=f"{key}-download-format",
+    )
+    chosen = ALL_FORMATS[form]
+    st.caption(t(f"exports.about.{form}"))
+    st.download_button(
+        t("download.format"),
+        data=lambda: services.export(results, form).data,
+        file_name=f"{name}{chosen.suffix}",
+        mime=chosen.mime,
+        icon=":material/download:",
+        key=f"{key}-download-any",
+        on_click="ignore",
+    )

@@ -12,6 +12,7 @@ from core.schemas.schema import Schema
 from core.storage.queries import RunInfo
 from core.tasks import TASKS
 from core.types import Document
+from streamlit_app.components.candidates import HIGHEST, LOWEST
 from streamlit_app.components.document_input import Inputs, text_input
 from streamlit_app.components.job_progress import PATIENCE_S, job_progress, working
 from streamlit_app.components.messages import plain, show_error
@@ -36,10 +37,10 @@ def task_page(task: str, *, inputs: Inputs = text_input, ask: Ask | None = None)
         slider, button = st.columns([1, 1], vertical_alignment="bottom", gap="medium")
         threshold = slider.slider(
             t("task.threshold"),
-            0.05,
-            0.95,
+            LOWEST,
+            HIGHEST,
             value=application().settings.threshold,
-            step=0.05,
+            step=0.01,
             key=f"{task}-threshold",
             help=t("task.threshold.help"),
             persist_state="session",
@@ -59,7 +60,7 @@ def task_page(task: str, *, inputs: Inputs = text_input, ask: Ask | None = None)
         if pressed:
             _start(task, documents, schema=schema, threshold=threshold)
         keep_address(task)
-        _outcome(task)
+        _outcome(task, threshold)
 
 
 def _schema(task: str, ask: Ask | None) -> tuple[Schema | None, bool]:
@@ -89,7 +90,7 @@ def _start(task: str, documents: list[Document], *, schema: Schema | None, thres
     st.session_state[f"{task}-job"] = job
 
 
-def _outcome(task: str) -> None:
+def _outcome(task: str, threshold: float) -> None:
     app = application()
     identifier = st.session_state.get(f"{task}-job")
     job = job_services.get_job(app, identifier) if identifier is not None else None
@@ -99,14 +100,14 @@ def _outcome(task: str) -> None:
     elif job.active:
         job_progress(app, [job.id], key=task)
     else:
-        _finished(task, job)
+        _finished(task, job, threshold)
 
 
-def _finished(task: str, job: RunInfo) -> None:
+def _finished(task: str, job: RunInfo, threshold: float) -> None:
     if job.state == "failed":
         st.error(plain(str(job.error)), icon=":material/error:")
     elif job.state in ("cancelled", "paused"):
         st.warning(t(f"job.{job.state}", done=job.done, total=job.total), icon=":material/stop_circle:")
     if job.state != "done" or job.failed:
         st.page_link("../pages/jobs.py", label=t("job.open"), icon=":material/work:", query_params={"job": str(job.id)})
-    stored_results(application(), job, key=f"{task}-{job.id}")
+    stored_results(application(), job, key=f"{task}-{job.id}", threshold=threshold, task=task)

@@ -162,43 +162,21 @@ def test_a_text_of_ones_own_survives_another_preset_and_another_page(desk: AppTe
     assert desk.selectbox(key="ner-preset").value == list_presets("ner")[1].name
 
 
-def test_a_type_added_in_the_form_is_in_both_views(desk: AppTest) -> None:
-    go(desk, "entities")
-    desk.text_input(key="ner-schema-new").set_value("药物")
-    desk.button(key="ner-schema-add").click().run()
-    assert "药物" in list(desk.data_editor[0].value["type"])
-    desk.get_by_key("ner-schema-view").set_value("json").run()
-    assert json.loads(desk.text_area(key="ner-schema-json").value)["药物"] is None
-
-
-def test_json_typed_in_reaches_the_table(desk: AppTest) -> None:
+def test_json_typed_in_becomes_the_schema_and_keeps_its_layout(desk: AppTest) -> None:
     go(desk, "relations")
     desk.get_by_key("re-schema-view").set_value("json").run()
-    desk.text_area(key="re-schema-json").set_value('{"药物": {"适应症(疾病)": null}}').run()
-    desk.get_by_key("re-schema-view").set_value("table").run()
-    assert desk.data_editor[0].value.to_numpy().tolist() == [["药物", ""], ["适应症(疾病)", "药物"]]
-
-
-def test_a_row_edited_in_the_table_reaches_the_json(desk: AppTest) -> None:
-    go(desk, "entities")
-    [key] = [name for name in desk.session_state if str(name).startswith("ner-schema-table-")]
-    desk.session_state[key] = {
-        "edited_rows": {0: {"type": "姓名"}},
-        "added_rows": [{"type": "电话"}],
-        "deleted_rows": [1],
-    }
-    desk.run()
-    desk.get_by_key("ner-schema-view").set_value("json").run()
-    names = list(json.loads(desk.text_area(key="ner-schema-json").value))
-    assert names[0] == "姓名"
-    assert names[-1] == "电话"
-    assert len(names) == len(list_presets("ner")[0].schema)
+    written = '{"药物": {"适应症(疾病)": null}}'
+    desk.text_area(key="re-schema-json").set_value(written).run()
+    assert desk.session_state["re-schema"].to_dict() == json.loads(written)
+    assert desk.text_area(key="re-schema-json").value == written
+    desk.get_by_key("re-schema-view").set_value("tree").run()
+    assert not desk.exception and not desk.error
 
 
 def test_faulty_json_is_explained_and_run_is_closed(desk: AppTest) -> None:
     go(desk, "entities")
     desk.get_by_key("ner-schema-view").set_value("json").run()
-    desk.text_area(key="ner-schema-json").set_value('{"人物": null,}').run()
+    desk.text_area(key="ner-schema-json").set_value('{"人物": null').run()
     assert "JSON" in desk.error[0].value
     assert desk.button(key="ner-run").disabled
 
