@@ -159,12 +159,14 @@ def polarity_bar(counts: Counter[str], word: Words) -> str:
 
 
 def aspect_bars(annotations: Sequence[Annotation], word: Words) -> str:
-    """A bar an aspect, split by polarity, the most talked of first; nothing while only one aspect is named."""
+    """A bar an aspect, as long as it is often spoken of, split by polarity; nothing while each is named but once."""
     counts = aspect_counts(annotations)
-    if len(counts) < 2:
+    most = max((its.total() for its in counts.values()), default=0)
+    if len(counts) < 2 or most < 2:
         return ""
     rows = "".join(
-        f"<span>{_e(name or word('card.implicit'))}</span>{polarity_bar(its, word).removeprefix(STYLES)}"
+        f"<span>{_e(name or word('card.implicit'))}</span>"
+        f'<div style="width:{its.total() / most:.1%}">{polarity_bar(its, word).removeprefix(STYLES)}</div>'
         for name, its in sorted(counts.items(), key=lambda one: -one[1].total())
     )
     return f'{STYLES}<div class="desk-aspects">{rows}</div>'

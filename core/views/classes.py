@@ -118,9 +118,10 @@ def _path(one: Candidate) -> Path:
 def _row(name_html: str, kind: str, score: float | None, *, found: bool, level: int = 0) -> str:
     mark = POLARITY_COLOURS.get(polarity(label_name(kind)) or "", BLUE)
     state = "" if found else " below"
-    filled = "" if score is None else f'<div style="width:{score:.1%}"></div>'
-    value = "" if score is None else f"{score:.3f}"
+    name = f'<span class="name{state}" style="--level:{level}">{name_html}</span>'
+    if score is None:
+        return f"{name}<span></span><span></span>"
     return (
-        f'<span class="name{state}" style="--level:{level}">{name_html}</span>'
-        f'<div class="bar{state}" style="--mark:{mark}">{filled}</div><span class="value{state}">{value}</span>'
+        f'{name}<div class="bar{state}" style="--mark:{mark}"><div style="width:{score:.1%}"></div></div>'
+        f'<span class="value{state}">{score:.3f}</span>'
     )

@@ -14,12 +14,15 @@ from core.views.figures import figure_tiles
 from core.views.report import report_page
 from streamlit_app.components.drawing import draw_finding, draw_text
 from streamlit_app.components.messages import plain
+from streamlit_app.components.relation_arcs import relation_arcs
 from streamlit_app.i18n import language, t, title
 
 WHOLE = ("ner", "re")
 """Tasks whose part takes the whole width."""
 LEFT = ("ee", "mrc", "coref")
-MARKED = ("ner", "re", "mrc", "coref")
+COLUMNS = 66
+"""Chinese characters on a line of arcs over the whole width."""
+MARKED = ("ner", "mrc", "coref")
 """Tasks that show the text itself."""
 
 
@@ -77,6 +80,8 @@ def _part(result: AnnotatedDocument, schema: Schema | None) -> None:
         elif not result.annotations and not result.candidates:
             st.caption(t("overview.nothing"))
         else:
-            if result.task in MARKED:
+            if result.task == "re":
+                relation_arcs(result, key=key, columns=COLUMNS)
+            elif result.task in MARKED:
                 draw_text(result, schema=schema, key=key)
             draw_finding(result, schema=schema, key=key)

@@ -19,12 +19,11 @@ BAR = re.compile(r"\s*[|｜]\s*")
 def question_editor(task: str) -> Schema | None:
     """Draw the chosen view; the questions as a schema, or None while there is none or one has a fault, which is shown.
 
-    The views follow each other: lines are the state, the form is made of them anew where they change elsewhere.
+    The lines are the state; where the schema of the page was changed elsewhere, lines and form are made anew from it.
     """
-    revision = st.session_state[f"{task}-schema-revision"]
-    if st.session_state.get(f"{task}-questions-revision") != revision:
-        st.session_state[f"{task}-questions-revision"] = revision
-        st.session_state[f"{task}-questions"] = lines_of(st.session_state[f"{task}-schema"].types)
+    lines = lines_of(st.session_state[f"{task}-schema"].types)
+    if st.session_state.get(f"{task}-questions-of") != lines:
+        st.session_state[f"{task}-questions-of"] = st.session_state[f"{task}-questions"] = lines
         _fill(task)
     views = {view: t(f"questions.view.{view}") for view in ("form", "lines")}
     view = st.segmented_control(
@@ -52,10 +51,13 @@ def question_editor(task: str) -> Schema | None:
     else:
         _form(task)
     try:
-        return questions_of(st.session_state[f"{task}-questions"] or "")
+        schema = questions_of(st.session_state[f"{task}-questions"] or "")
     except SchemaError as error:
         show_error(error)
         return None
+    st.session_state[f"{task}-schema"] = schema
+    st.session_state[f"{task}-questions-of"] = lines_of(schema.types)
+    return schema
 
 
 def lines_of(types: Iterable[SchemaType]) -> str:

@@ -17,14 +17,14 @@ LINES, ARCS = 24, 160
 """What one page of the picture holds at most."""
 
 
-def relation_arcs(result: AnnotatedDocument, *, key: str) -> None:
+def relation_arcs(result: AnnotatedDocument, *, key: str, columns: int = COLUMNS) -> None:
     """Draw the lines of a text that something was found in, with an arc from each finding to what is below it."""
     text = result.document.text
     words, links = graph_of(result.annotations)
     if not words:
         quote(text)
         return
-    rows = shown(lines_of(text, words, links, columns=COLUMNS))
+    rows = shown(lines_of(text, words, links, columns=columns))
     pages = row_pages(rows)
     number = 1
     if len(pages) > 1:
