@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -85,12 +85,14 @@ def questions_of(text: str) -> Schema:
 
 def _form(task: str) -> None:
     """A row a question, with its options as tags, and buttons to remove and to add one."""
-    for row in st.session_state[f"{task}-question-rows"]:
-        question, options, remove = st.columns([5, 5, 1], vertical_alignment="bottom", gap="small")
+    for number, row in enumerate(st.session_state[f"{task}-question-rows"]):
+        labels: Literal["visible", "collapsed"] = "collapsed" if number else "visible"
+        question, options, remove = st.columns([6, 5, 1], vertical_alignment="bottom", gap="small")
         question.text_input(
             t("questions.one"),
             key=f"{task}-question-{row}",
             placeholder=t("questions.one.example"),
+            label_visibility=labels,
             on_change=_keep,
             args=(task,),
             persist_state="session",
@@ -102,14 +104,14 @@ def _form(task: str) -> None:
             placeholder=t("questions.options.example"),
             help=t("questions.options.help"),
             accept_new_options=True,
+            label_visibility=labels,
             on_change=_keep,
             args=(task,),
             persist_state="session",
         )
         remove.button(
-            t("questions.remove"),
+            ":material/delete:",
             key=f"{task}-question-remove-{row}",
-            icon=":material/delete:",
             type="tertiary",
             help=t("questions.remove"),
             on_click=_remove,
