@@ -113,7 +113,10 @@ start_service() {
         # The trailing argument only ends the name of the folder, for `is_running`. Nothing of this process stays open in
         # it: whoever reads what the installation says would wait for ever.
         # shellcheck disable=SC2016  # expanded by the inner shell
-        as_service setsid sh -c 'umask 077; cd "$1"; exec nohup sh "$1/app/deploy.sh" _supervise --home "$1" --yes >>"$1/logs/desk.out" 2>&1' sh "$ROOT" </dev/null >/dev/null 2>&1 &
+        (
+            exec </dev/null >/dev/null 2>&1
+            as_service setsid sh -c 'umask 077; cd "$1"; exec nohup sh "$1/app/deploy.sh" _supervise --home "$1" --yes >>"$1/logs/desk.out" 2>&1' sh "$ROOT"
+        ) &
     fi
 }
 

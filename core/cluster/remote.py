@@ -16,6 +16,7 @@ from core.cluster.wire import check_ask, read_error, read_result, weigh, write_a
 from core.errors import BusyError, Cancelled, DeviceError, EngineAwayError, RexError
 from core.inference.documents import Item
 from core.schemas.schema import Schema
+from core.telemetry.measures import measured
 from core.types import AnnotatedDocument
 
 REQUEST_TOKENS, REQUEST_DOCUMENTS = 32_000, 64
@@ -78,6 +79,7 @@ class RemoteEngine:
         """Raise SchemaError when its model cannot be asked this, EngineAwayError when it does not answer."""
         self._try("POST", "/v1/check", check_ask(task, schema.to_dict() or None))
 
+    @measured
     def annotate(
         self,
         items: Iterable[Item],

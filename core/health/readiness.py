@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 
 from core import services
-from core.errors import RexError
+from core.errors import EngineAwayError, RexError
 from core.services import Application
 from core.storage.database import storage_errors
 from core.telemetry.logs import log, log_error
@@ -53,7 +53,10 @@ class Preload:
         while not self._closed.is_set():
             began = time.perf_counter()
             try:
-                self._app.engine  # noqa: B018  # the first use loads it
+                if self._app.remote is None:
+                    self._app.engine  # noqa: B018  # the first use loads it
+                elif away := self._app.engine_away:
+                    raise EngineAwayError(away)
             except Exception as error:  # a missing file or an unreachable hub may be mended meanwhile
                 self.error = error
                 log_error("model.failed", error, attempt=attempt)
@@ -87,4 +90,6 @@ def readiness(app: Application, preload: Preload | None = None) -> Readiness:
             connection.execute(text("SELECT 1"))
     except RexError as error:
         database, reason = False, str(error)
-    return Readiness(database and not waits, model, database, status.name, reason)
+    if not reason:
+        reason = app.engine_away  # the model is elsewhere, and does not answer
+    return Readiness(not reason, model, database, status.name, reason)
