@@ -237,3 +237,8 @@ def c_compiler() -> str:
 def visible_devices() -> tuple[str | None, str]:
     """CUDA_VISIBLE_DEVICES, None where it is not set, and CUDA_DEVICE_ORDER."""
     return os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("CUDA_DEVICE_ORDER", "")
+
+
+def hub_endpoint() -> str | None:
+    """The address of the ModelScope hub where the user has given another one; asked anew each time."""
+    return os.environ.get("MODELSCOPE_ENDPOINT") or None

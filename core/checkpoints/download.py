@@ -12,7 +12,7 @@ from typing import Any
 
 from core.checkpoints.choice import COMPLETE
 from core.checkpoints.files import CARD, file_sha256, write_origin, write_sums
-from core.config import Settings
+from core.config import Settings, hub_endpoint
 from core.errors import Cancelled, CheckpointError
 from core.model.checkpoint import DATA_FILES
 
@@ -66,6 +66,7 @@ def download(
             local_dir=str(target),
             allow_patterns=list(files),
             progress_callbacks=[counter.callback()],
+            endpoint=hub_endpoint(),
         )
 
     try:
@@ -96,7 +97,9 @@ def _listing(model_id: str, revision: str) -> dict[str, tuple[int, str]]:
     """Size and hash of each file that is wanted."""
     from modelscope.hub.api import HubApi
 
-    rows: list[dict[str, Any]] = HubApi().get_model_files(model_id, revision=revision, recursive=True)
+    rows: list[dict[str, Any]] = HubApi(endpoint=hub_endpoint()).get_model_files(
+        model_id, revision=revision, recursive=True
+    )
     return {
         row["Path"]: (int(row.get("Size") or 0), str(row.get("Sha256") or ""))
         for row in rows
@@ -110,9 +113,10 @@ def _hub(action: Callable[[], Any], model_id: str, revision: str) -> Any:
         return action()
     except Exception as error:
         reasons = getattr(error, "failed_files", None) or {}
-        why = "；".join(f"{name}：{reason}" for name, reason in list(reasons.items())[:3]) or str(error)
+        why = "；".join(f"{name}：{reason}" for name, reason in list(reasons.items())[:3]) or str(error) or "？"
+        said = f"{type(error).__name__}: {why.splitlines()[0]}"
         raise CheckpointError(
-            f"无法从 ModelScope 取得模型 {model_id}（版本 {revision}）：{type(error).__name__}: {why}\n"
+            f"无法从 ModelScope 取得模型 {model_id}（版本 {revision}）：{said}\n"
             "请检查编号、版本和网络后重试，会接着已取得的部分进行。没有网络时：在能上网的机器上运行 "
             f"modelscope download --model {model_id} --revision {revision} --local_dir DIR，"
             "把 DIR 复制过来，再换用这个目录（REX_MODEL=DIR，或在检查点列表里填写它）"

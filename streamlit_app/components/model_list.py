@@ -110,9 +110,9 @@ def _verification(app: Application) -> None:
     if work is None:
         return
     with st.container(border=True, key="models-verified"):
-        head, close = st.columns([9, 1], vertical_alignment="center")
+        head = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
         head.markdown(f"**{t('models.verified', name=plain(work.about))}**")
-        close.button(
+        head.button(
             "", key="models-verified-close", icon=":material/close:", help=t("models.close"), type="tertiary",
             on_click=app.works.forget, args=(model_services.VERIFY,),
         )  # fmt: skip
