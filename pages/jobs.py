@@ -6,6 +6,7 @@ import streamlit as st
 
 from core import job_services
 from streamlit_app.components import address
+from streamlit_app.components.batch_jobs import batch_jobs
 from streamlit_app.components.heading import heading
 from streamlit_app.components.job_details import job_details
 from streamlit_app.components.job_list import OPEN, job_list
@@ -26,3 +27,4 @@ if opened:
     st.warning(t("jobs.unknown"), icon=":material/search_off:")
     st.session_state[OPEN] = None
 job_list(app)
+batch_jobs(app)

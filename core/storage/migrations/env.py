@@ -6,6 +6,7 @@ from alembic import context
 
 from core.storage import (  # noqa: F401  (tables of Base)
     access_tables,
+    batch_store,
     memory_tables,
     review_tables,
     schema_tables,
