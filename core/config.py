@@ -184,6 +184,10 @@ class Settings(BaseSettings):
             )
         return self
 
+    def shown(self, name: str) -> str:
+        """A setting for the screen: secrets, and the password in an address, are stars."""
+        return re.sub(r"(?<=://)([^:/@]*):[^@]*@", r"\1:***@", str(getattr(self, name)))
+
     @property
     def budget(self) -> MemoryBudget:
         """The memory budget as it was written."""

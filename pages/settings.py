@@ -28,7 +28,7 @@ for column, (label, value) in zip(st.columns(len(cells)), cells.items(), strict=
 frame = pd.DataFrame(
     {
         "setting": name,
-        "value": str(getattr(app.settings, name)),
+        "value": app.settings.shown(name),
         "variable": f"REX_{name.upper()}",
         "default": str(field.default),
         "meaning": t(f"settings.meaning.{name}"),

@@ -265,3 +265,17 @@ def test_a_desk_without_log_in_answers_no_proxy_and_no_foreign_host(settings: Se
         with pytest.raises(AccessError):
             check_request(settings, headers)
         check_request(settings.model_copy(update={"auth": "accounts"}), headers)
+
+
+def test_no_secret_is_on_the_page_of_settings(settings: Settings) -> None:
+    secrets = {
+        "proxy_secret": SecretStr("geheim"),
+        "engine_token": SecretStr("geheim"),
+        "database_url": "postgresql://desk:geheim@db.example.com/desk",
+        "engine_url": "https://desk:geheim@engine.example.com",
+    }
+    told = settings.model_copy(update=secrets)
+    shown = {name: told.shown(name) for name in Settings.model_fields}
+    assert "geheim" not in repr(shown) + repr(told).replace(repr(told.database_url), "").replace(told.engine_url, "")
+    assert shown["database_url"] == "postgresql://desk:***@db.example.com/desk"
+    assert shown["threshold"] == "0.5"
