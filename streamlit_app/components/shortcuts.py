@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 
 import streamlit as st
@@ -55,14 +56,14 @@ def _dialog() -> None:
     # Made here, for its title is a word of the session's language.
     @st.dialog(t("keys.title"), width="large", icon=":material/keyboard:")
     def show() -> None:
-        left, right = st.columns(2, gap="large")
-        with left:
-            st.markdown(_table(t("keys.everywhere"), [(key, t(f"keys.{name}")) for key, name in SHARED]))
-            st.markdown(_table(t("page.review"), [(key, t(f"review.key.{name}")) for key, name in REVIEW_KEYS]))
-        with right:
-            here = [(f"G {KEYS[page].upper()}", t(f"page.{page}")) for page in _pages() if page in KEYS]
-            st.markdown(_table(t("keys.pages"), here))
-        st.markdown(_table(t("keys.addresses"), [(where, t(f"keys.address.{name}")) for where, name in ADDRESSES]))
+        here = [(f"G {KEYS[page].upper()}", t(f"page.{page}")) for page in _pages() if page in KEYS]
+        tables = (
+            _table(t("keys.everywhere"), [(key, t(f"keys.{name}")) for key, name in SHARED])
+            + _table(t("keys.addresses"), [(where, t(f"keys.address.{name}")) for where, name in ADDRESSES]),
+            _table(t("keys.pages"), here),
+            _table(t("page.review"), [(key, t(f"review.key.{name}")) for key, name in REVIEW_KEYS]),
+        )
+        st.html('<div class="desk-keys">' + "".join(f"<div>{one}</div>" for one in tables) + "</div>")
 
     show()
 
@@ -72,5 +73,6 @@ def _pages() -> list[str]:
 
 
 def _table(title: str, rows: list[tuple[str, str]]) -> str:
-    """A table in Markdown; its words are the desk's own."""
-    return "\n".join([f"| {title} | |", "| :-- | :-- |", *(f"| `{key}` | {words} |" for key, words in rows)])
+    """A heading and rows of a key, or an address, and what it does."""
+    body = "".join(f"<tr><td><kbd>{escape(key)}</kbd></td><td>{escape(words)}</td></tr>" for key, words in rows)
+    return f"<table><caption>{escape(title)}</caption>{body}</table>"

@@ -47,7 +47,7 @@ export default function (component) {
 // The search field of the page, else its first field for text.
 function search() {
   const main = document.querySelector('[data-testid="stMain"]') ?? document
-  const field = main.querySelector('[class*="st-key-"][class*="search"] input') ?? main.querySelector("input[type=text], input[type=search], textarea")
+  const field = main.querySelector('[class*="st-key-"][class*="search"] input') ?? main.querySelector("input[type=text]:not([role=combobox]), input[type=search], textarea")
   field?.focus()
   field?.select?.()
 }

@@ -18,7 +18,9 @@ pytest.importorskip("playwright", reason="playwright is not installed: make test
 from playwright.sync_api import Browser, Download, Page, expect  # noqa: E402
 from playwright.sync_api import Error as PlaywrightError  # noqa: E402
 
+from core.storage.database import open_database  # noqa: E402
 from scripts.desk_server import RUN_MS, WINDOW, chromium, served, settled  # noqa: E402
+from scripts.hostile_text import ADDRESS, store_hostile  # noqa: E402
 from streamlit_app import navigation  # noqa: E402
 from streamlit_app.i18n import catalogue  # noqa: E402
 
@@ -93,8 +95,10 @@ def download(page: Page, name: str) -> Download:
 def test_entities_are_found_shown_and_downloaded_with_exact_offsets(page: Page, address: str, data_dir: Path):
     open_page(page, address, name="entities")
     enter(page, WORDS["input.text"], text=TEXT)
-    enter(page, WORDS["schema.new"], text=NEW_TYPE)
-    page.get_by_role("button", name=WORDS["schema.add"]).click()
+    page.get_by_role("button", name=WORDS["tree.add"]).click()
+    page.get_by_label(WORDS["tree.new"]).fill(NEW_TYPE)
+    page.keyboard.press("Enter")
+    page.get_by_role("treeitem", name=NEW_TYPE).wait_for(timeout=OPEN_MS)
     settled(page)
     page.get_by_role("button", name=WORDS["task.run"], exact=False).first.click()
     page.get_by_test_id("stDownloadButton").first.wait_for(timeout=RUN_MS)
@@ -158,3 +162,75 @@ def test_every_page_opens_without_an_error(page: Page, address: str):
         expect(page.get_by_role("heading", name=WORDS[f"page.{name}"], exact=True)).to_be_visible(timeout=RUN_MS)
         settled(page)
         expect(page.get_by_test_id("stException"), name).to_have_count(0)
+
+
+def title(page: Page, name: str) -> None:
+    """Wait until the page of that name stands on the screen."""
+    expect(page.get_by_role("heading", name=WORDS[f"page.{name}"], exact=True)).to_be_visible(timeout=RUN_MS)
+    settled(page)
+
+
+def test_keys_lead_to_pages_help_fields_and_the_other_language_but_not_while_typing(page: Page, address: str):
+    open_page(page, address, name="settings")
+    page.keyboard.press("g")
+    page.keyboard.press(navigation.KEYS["entities"])
+    title(page, "entities")
+    page.keyboard.press("/")
+    field = page.get_by_label(WORDS["input.text"], exact=True)
+    expect(field).to_be_focused()
+    field.press("End")
+    field.press_sequentially("gd?/")
+    expect(field).to_have_value(re.compile(r"gd\?/"))
+    title(page, "entities")
+    field.blur()
+    settled(page)
+    page.keyboard.press("?")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(WORDS["keys.addresses"], timeout=RUN_MS)
+    page.keyboard.press("g")
+    page.keyboard.press("d")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    title(page, "entities")
+    page.keyboard.press("Alt+l")
+    expect(page.get_by_role("heading", name=catalogue("en")["page.entities"], exact=True)).to_be_visible(timeout=RUN_MS)
+
+
+def test_a_copied_address_opens_the_same_in_another_session(page: Page, address: str, browser: Browser):
+    open_page(page, address, name="sentiment")
+    enter(page, WORDS["input.text"], text="房间干净，早餐也很好。")
+    page.keyboard.press("Control+Enter")
+    page.get_by_test_id("stDownloadButton").first.wait_for(timeout=RUN_MS)
+    settled(page)
+    expect(page).to_have_url(re.compile(r"/sentiment\?job=\d+"))
+    other = browser.new_context(viewport=WINDOW, locale="zh-CN")
+    try:
+        copied = other.new_page()
+        copied.goto(page.url)
+        expect(copied.get_by_label(WORDS["input.text"], exact=True)).to_have_value(
+            "房间干净，早餐也很好。", timeout=RUN_MS
+        )
+        expect(copied.get_by_test_id("stDownloadButton").first).to_be_visible(timeout=RUN_MS)
+    finally:
+        other.close()
+
+
+def test_hostile_texts_run_nothing_and_fetch_nothing(page: Page, address: str, data_dir: Path):
+    stored = store_hostile(open_database(f"sqlite:///{data_dir / 'app.db'}"), {"ner": ("甲",), "ee": ("甲", "乙")})
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    run = stored.runs["ner"]
+    for where in (
+        f"documents?document={stored.document}",
+        f"jobs?job={stored.runs['ee']}",
+        f"review?run={run}&document={stored.document}",
+        f"explore?run={run}&view=context",
+        f"entities?job={run}",
+        "schemas",
+    ):
+        page.goto(f"{address}/{where}")
+        page.get_by_test_id("stHeading").first.wait_for(timeout=OPEN_MS)
+        settled(page)
+        assert page.evaluate("window.hit") is None, where
+        assert page.locator(f"img[src*='{ADDRESS}']").count() == 0, where
+    assert not [url for url in asked if ADDRESS in url]
