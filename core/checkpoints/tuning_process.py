@@ -28,7 +28,7 @@ from core.training.progress import Progress
 DATA, RESULT, STATE = "data", "result", "state.pt"
 EVERY_S = 0.5
 POINTS = 400
-NICE = 10
+NICE = 5
 DESK_IS_GONE = 75
 
 
