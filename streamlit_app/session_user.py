@@ -52,7 +52,7 @@ def look_up(app: Application) -> Known | None:
     """Find out anew who uses the session, None for nobody; AccessError for somebody who may not come in."""
     known: Known | None = st.session_state.get(USER)
     found = _find(app, known.token if known is not None else "")
-    if found is None or (known is not None and known.signed_in.principal.user_id != found.signed_in.principal.user_id):
+    if known is not None and (found is None or found.signed_in.principal.user_id != known.signed_in.principal.user_id):
         forget()
     if found is not None:
         st.session_state[USER] = found
