@@ -106,10 +106,11 @@ def draw_rest(app: Application) -> None:
     """Processes, events, and under the cards the host."""
     sample = reading(app)
     left, right = st.columns(2, gap="medium")
-    with left:
-        st.subheader(t("gpu.processes"), anchor=False)
-        process_lines(sample.cards)
-    with right:
+    if sample.cards:
+        with left:
+            st.subheader(t("gpu.processes"), anchor=False)
+            process_lines(sample.cards)
+    with right if sample.cards else st.container():
         st.subheader(t("gpu.events"), anchor=False)
         event_table(app.monitor.events(), key="gpu-events")
     if sample.cards:

@@ -37,7 +37,8 @@ def photograph(
         button.first.click()
         page.wait_for_timeout(1000)
         settled(page)
-    page.wait_for_timeout(5000)  # charts and tables draw themselves after the script has ended
+    page.wait_for_selector(".js-plotly-plot", timeout=RUN_MS)  # drawn after the script has ended
+    page.wait_for_timeout(4000)
     page.screenshot(path=target, timeout=RUN_MS)
     page.close()
     return target

@@ -61,23 +61,23 @@ def facts(card: GpuSnapshot) -> list[tuple[str, str, str]]:
 
 
 def alarms(card: GpuSnapshot) -> None:
-    """Red and amber only for what slows work down or says that the card is ill."""
-    for name in card.throttle or ():
-        if name in ALERTS:
-            st.error(t(f"gpu.throttle.{name}"), icon=":material/thermostat:")
-        elif name in WARNINGS:
-            st.warning(t(f"gpu.throttle.{name}"), icon=":material/bolt:")
-    if card.remap_failed:
-        st.error(t("gpu.health.remap_failed"), icon=":material/memory:")
-    if card.remap_pending:
-        st.warning(t("gpu.health.remap_pending"), icon=":material/restart_alt:")
-    if card.ecc_uncorrected:
-        st.error(t("gpu.health.ecc", count=card.ecc_uncorrected), icon=":material/memory:")
+    """Red and amber, one box each, only for what slows work down or says that the card is ill."""
+    bad = [t(f"gpu.throttle.{name}") for name in card.throttle or () if name in ALERTS]
+    warn = [t(f"gpu.throttle.{name}") for name in card.throttle or () if name in WARNINGS]
     if card.xids:
         last = card.xids[-1]
         when = datetime.fromtimestamp(last.time_s).strftime("%H:%M:%S")
-        words = t("gpu.health.xid", number=last.number, when=when, meaning=xid_meaning(last.number))
-        st.error(plain(words), icon=":material/report:")
+        bad.append(t("gpu.health.xid", number=last.number, when=when, meaning=xid_meaning(last.number)))
+    if card.ecc_uncorrected:
+        bad.append(t("gpu.health.ecc", count=card.ecc_uncorrected))
+    if card.remap_failed:
+        bad.append(t("gpu.health.remap_failed"))
+    if card.remap_pending:
+        warn.append(t("gpu.health.remap_pending"))
+    if bad:
+        st.error("  \n".join(map(plain, bad)), icon=":material/error:")
+    if warn:
+        st.warning("  \n".join(map(plain, warn)), icon=":material/warning:")
 
 
 def xid_meaning(number: int) -> str:
