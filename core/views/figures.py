@@ -45,7 +45,8 @@ def figure_of(result: AnnotatedDocument, word: Words) -> tuple[str, str]:
         return (found_path(found) or "—", "" if score is None else f"{score:.3f}")
     if result.task in ("absa", "atsc"):
         counts = Counter(which for node in walk(found) if (which := polarity(node.annotation.type)))
-        said = (f"{word(f'polarity.{which}')} {counts[which]}" for which in (POSITIVE, NEUTRAL, NEGATIVE))
+        which_way = [which for which in (POSITIVE, NEUTRAL, NEGATIVE) if counts[which]]
+        said = (f"{word(f'polarity.{which}')} {counts[which]}" for which in which_way)
         return str(len(found)), " · ".join(said)
     if result.task == "re":
         return str(len(triples(result))), _most(Counter(one.relation for one in triples(result)))

@@ -46,7 +46,7 @@ def schema_sunburst(schema: Schema, result: AnnotatedDocument, *, key: str) -> N
         (*(one.type for one in node.above), node.annotation.type): node.annotation.score
         for node in walk(result.annotations)
     }
-    paths = schema.paths()
+    paths = list(schema.paths())
     leaves = [path for path in paths if not any(other != path and other[: len(path)] == path for other in paths)]
     drawing = go.Figure(
         go.Sunburst(

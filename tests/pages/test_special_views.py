@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.job_services import wait_for_jobs
+from core.schemas.schema import Schema, parse_schema
 from core.storage import queries
 from core.types import AnnotatedDocument, Annotation, Document
 from core.views.word_marks import CANDIDATE, Mark, turn
@@ -57,15 +59,15 @@ def captions(desk: AppTest) -> str:
     return "\n".join(one.value for one in desk.caption)
 
 
-def drawn(result: AnnotatedDocument) -> AppTest:
+def drawn(result: AnnotatedDocument, schema: Schema | None = None) -> AppTest:
     """One result drawn by itself."""
 
-    def script(result):  # type: ignore[no-untyped-def]  # its source is run without the imports of this file
+    def script(result, schema):  # type: ignore[no-untyped-def]  # its source is run without the imports of this file
         from streamlit_app.components.drawing import draw
 
-        draw(result, schema=None, key="one")
+        draw(result, schema=schema, key="one")
 
-    return AppTest.from_function(script, kwargs={"result": result}, default_timeout=PATIENCE_S).run()
+    return AppTest.from_function(script, kwargs={"result": result, "schema": schema}, default_timeout=PATIENCE_S).run()
 
 
 def html_of(desk: AppTest) -> str:
@@ -163,6 +165,18 @@ def test_relations_are_arcs_or_marked_text_with_types_to_switch_off() -> None:
     [pills] = [one for one in page.get("button_group") if "-types-" in str(one.key)]
     page.get_by_key(str(pills.key)).set_value(["人物"]).run()
     assert "配偶(人物)" not in html_of(page) and 'title="人物　0.90">张三' in html_of(page)
+
+
+def test_a_hierarchy_is_a_tree_and_rings_of_all_that_was_asked() -> None:
+    football = Annotation("足球", None, None, "", 0.8)
+    result = AnnotatedDocument(Document("文"), "hierarchy", (Annotation("体育", None, None, "", 0.9, (football,)),))
+    page = drawn(result, parse_schema({"体育": {"足球": None, "篮球": None}, "财经": {"股票": None}}))
+    assert not page.exception
+    assert "篮球" in html_of(page)
+    [chart] = page.get("plotly_chart")
+    rings = json.loads(chart.proto.spec)["data"][0]
+    assert rings["labels"] == ["体育", "足球", "篮球", "财经", "股票"]
+    assert rings["values"] == [2, 1, 1, 1, 1]
 
 
 LONG = 20_000
