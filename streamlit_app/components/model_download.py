@@ -41,6 +41,7 @@ def model_download(app: Application) -> None:
             f"modelscope download --model {OFFICIAL_MODEL} --revision master --local_dir DIR\n"
             "python -m core models use DIR",
             language="shell",
+            wrap_lines=True,
         )
 
 

@@ -27,7 +27,8 @@ def tuning_chart(points: Sequence[Mapping[str, Any]], *, kept: int = 0, key: str
         (passes, "held_back_f1", "models.curve.f1", F1, True),
     ):
         if some:
-            mode = "lines" if some is steps else "lines+markers"
+            # a line of one point would not be seen
+            mode = "lines" if some is steps and len(steps) > 3 else "lines+markers"
             x, y = [point["step"] for point in some], [point[name] for point in some]
             line = {"color": colour, "width": 1.5 if some is steps else 2.5}
             figure.add_trace(go.Scatter(x=x, y=y, name=t(label), mode=mode, line=line), secondary_y=second)
