@@ -18,7 +18,7 @@ from core.errors import AccessError
 from core.storage.tables import utc_now
 from streamlit_app.i18n import LANGUAGE_KEY
 
-USER, PROJECT, COOKIE = "access-user", "access-project", "access-cookie"
+USER, PROJECT, COOKIE = "access-user", "access-working-in", "access-cookie"
 FRESH_S = 5.0
 """So long a session that was ended elsewhere may go on."""
 SECRET_HEADER = "X-Rex-Proxy-Secret"

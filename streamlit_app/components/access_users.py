@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import pandas as pd
 import streamlit as st
@@ -34,17 +35,13 @@ def users(app: Application, everybody: Sequence[User]) -> None:
                     t("access.state"): t(f"access.state.{state_of(one)}"),
                     t("access.email"): one.email or "",
                     t("access.projects"): "、".join(titles.get(number, str(number)) for number in one.projects),
-                    t("access.created"): one.created_at.astimezone(),
-                    t("access.seen"): one.seen_at.astimezone() if one.seen_at else None,
+                    t("access.created"): _when(one.created_at),
+                    t("access.seen"): _when(one.seen_at),
                 }
                 for one in everybody
             ),
             hide_index=True,
             height="content",
-            column_config={
-                t(name): st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")
-                for name in ("access.created", "access.seen")
-            },
             key="access-users",
         )
     left, right = st.columns(2)
@@ -53,6 +50,10 @@ def users(app: Application, everybody: Sequence[User]) -> None:
     if everybody:
         with right.container(border=True):
             _manage(app, everybody)
+
+
+def _when(moment: datetime | None) -> str:
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}" if moment else "—"
 
 
 def state_of(user: User) -> str:

@@ -61,7 +61,7 @@ def user_menu(app: Application, who: Principal) -> None:
             st.caption(t("access.viewer.note"))
         _project_choice(app, who)
         if app.settings.auth == "accounts":
-            with st.expander(t("access.password"), icon=":material/key:"):
+            with st.expander(t("access.password.change"), icon=":material/key:"):
                 _password_form(app, who)
         st.button(
             t("access.sign_out"), key="access-sign-out", icon=":material/logout:", width="stretch",
