@@ -109,7 +109,7 @@ def _row(app: Application, batch: BatchInfo) -> None:
         badge = f":{colour}-badge[:material/{icon}: {t(f'state.{batch.state}')}]"
         name.markdown(f"**{batch.id}** · **{plain(task)}** {badge}")
         types = "、".join(list(batch.schema)[:3]) + ("…" if len(batch.schema) > 3 else "")
-        place = t("batch.ray") if batch.options.get("ray") else t("batch.here")
+        place = t("batch.ray") if batch.options.get("ray") else ""
         when = f"{batch.created_at.astimezone():%m-%d %H:%M}"
         name.caption(" · ".join(plain(fact) for fact in (batch.input, types, place, when) if fact))
         bar.progress(share(batch), text=progress_line(batch))

@@ -85,8 +85,10 @@ def job_buttons(app: Application, job: RunInfo, *, place: DeltaGenerator, key: s
 
 def model_note(app: Application, job: RunInfo) -> str:
     """Why a waiting job does not begin here; empty when it will."""
-    if job.state != "queued" or job.source == app.settings.model_source:
+    if job.state != "queued":
         return ""
+    if job.source == app.settings.model_source:
+        return plain(app.engine_away)
     return t("jobs.other_model", source=plain(job.source))
 
 
