@@ -103,8 +103,11 @@ def apply_step(task: str, step: dict[str, Any]) -> None:
 
 def _act(task: str) -> None:
     step = st.session_state[f"{task}-schema-tree"].action
-    # A step made on a tree that has been replaced meanwhile would hit another type.
-    if step and step.get("op") and step.get("seen") == st.session_state.get(f"{task}-schema-ticket", 0):
+    if not step or "op" not in step:
+        return
+    # A step made on a tree that has been replaced meanwhile would hit another type; undoing one means the last.
+    current = step.get("seen") == st.session_state.get(f"{task}-schema-ticket", 0)
+    if current or step["op"] in ("undo", "redo"):
         apply_step(task, step)
 
 
