@@ -25,7 +25,7 @@ from core.storage.tuning_store import Tuning
 from core.training.heldout import normalised_sha1
 from core.tuning_services import TuningOrder
 
-WAIT_S = 120.0
+WAIT_S = 300.0
 Reviewed = Callable[..., int]
 
 
