@@ -56,8 +56,10 @@ def connected(address: str) -> Iterator[Any]:
                 # The actors import this very tree; machines of a cluster have it at the same place.
                 runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}},
             )
-        except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-            raise DeviceError(f"连不上 Ray 集群 {address}：{error}。请检查地址，或用 --ray local") from error
+        except Exception as error:  # a node that does not come up in time, as on a crowded machine, is a bare Exception
+            raise DeviceError(
+                f"连不上 Ray 集群 {address}：{error}。请检查地址；机器太忙时集群也起不来，稍后再试"
+            ) from error
         if threading.current_thread() is threading.main_thread():
             for number, handler in handlers.items():  # Ray's own would end the process with an abort
                 signal.signal(number, handler)

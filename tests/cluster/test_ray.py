@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import secrets
 import signal
 import socket
 import subprocess
@@ -46,27 +45,6 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[str]:
-    """The address of a cluster that outlives its drivers; it claims more cores than there are, to have two actors."""
-    address = f"127.0.0.1:{free_port()}"
-    command = [str(Path(sys.executable).parent / "ray"), "start", "--head", f"--port={address.rpartition(':')[2]}"]
-    command += ["--num-cpus=3", "--include-dashboard=false", "--disable-usage-stats", "--block"]
-    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)  # a cluster asks its drivers for the token of its head
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if b"Ray runtime started" in line:
-            break
-    yield address
-    del os.environ["RAY_AUTH_TOKEN"]
-    os.killpg(process.pid, signal.SIGTERM)
-    try:
-        process.wait(30)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-
-
 @pytest.fixture
 def many(tmp_path: Path) -> Path:
     """Documents that take a while."""
@@ -80,9 +58,9 @@ def many(tmp_path: Path) -> Path:
     return folder
 
 
-def command_for(many: Path, output: Path, address: str) -> list[str]:
+def command_for(many: Path, output: Path) -> list[str]:
     command = [sys.executable, "-m", "core", "batch", "--input", str(many), "--output", str(output), "--task", "ner"]
-    command += ["--schema", json.dumps(SCHEMA), "--part-documents", str(PART), "--ray", address, "--actors", "2"]
+    command += ["--schema", json.dumps(SCHEMA), "--part-documents", str(PART), "--ray", "local", "--actors", "2"]
     return [*command, "--json"]
 
 
@@ -124,9 +102,9 @@ def check_whole(output: Path) -> None:
 
 @NEEDS_RAY
 @pytest.mark.slow
-def test_a_killed_actor_loses_and_doubles_nothing(cluster: str, many: Path, tiny: Settings, tmp_path: Path) -> None:
+def test_a_killed_actor_loses_and_doubles_nothing(many: Path, tiny: Settings, tmp_path: Path) -> None:
     output = tmp_path / "out"
-    with started(command_for(many, output, cluster), tiny) as process:
+    with started(command_for(many, output), tiny) as process:
         wait_for(lambda: len(read_manifest(output)) >= 2, process)
         victim = int(read_manifest(output)[-1].made_by["process"].rpartition("/")[2])
         os.kill(victim, signal.SIGKILL)
@@ -139,15 +117,15 @@ def test_a_killed_actor_loses_and_doubles_nothing(cluster: str, many: Path, tiny
 
 @NEEDS_RAY
 @pytest.mark.slow
-def test_a_killed_driver_goes_on_where_it_was(cluster: str, many: Path, tiny: Settings, tmp_path: Path) -> None:
+def test_a_killed_driver_goes_on_where_it_was(many: Path, tiny: Settings, tmp_path: Path) -> None:
     output = tmp_path / "out"
-    with started(command_for(many, output, cluster), tiny) as process:
+    with started(command_for(many, output), tiny) as process:
         wait_for(lambda: len(read_manifest(output)) >= 3, process)
         process.kill()
         process.wait()
     kept = len(read_manifest(output))
     assert 3 <= kept < DOCUMENTS / PART
-    with started(command_for(many, output, cluster), tiny) as process:
+    with started(command_for(many, output), tiny) as process:
         result = ended(process)
     assert result["resumed"] >= 3 * PART and result["done"] == DOCUMENTS
     check_whole(output)
@@ -155,9 +133,9 @@ def test_a_killed_driver_goes_on_where_it_was(cluster: str, many: Path, tiny: Se
 
 @NEEDS_RAY
 @pytest.mark.slow
-def test_a_stopped_driver_says_so_and_leaves_no_actor(cluster: str, many: Path, tiny: Settings, tmp_path: Path) -> None:
+def test_a_stopped_driver_says_so_and_leaves_no_actor(many: Path, tiny: Settings, tmp_path: Path) -> None:
     output = tmp_path / "out"
-    with started(command_for(many, output, cluster), tiny) as process:
+    with started(command_for(many, output), tiny) as process:
         wait_for(lambda: len(read_manifest(output)) >= 1, process)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 130
@@ -171,9 +149,9 @@ def test_a_stopped_driver_says_so_and_leaves_no_actor(cluster: str, many: Path, 
 
 @NEEDS_RAY
 @pytest.mark.slow
-def test_ray_serve_answers_as_one_process_does_and_survives_a_killed_replica(cluster: str, tiny: Settings) -> None:
+def test_ray_serve_answers_as_one_process_does_and_survives_a_killed_replica(tiny: Settings) -> None:
     port = free_port()
-    command = [sys.executable, "-m", "core", "serve", "--ray", cluster, "--actors", "2", "--port", str(port)]
+    command = [sys.executable, "-m", "core", "serve", "--ray", "local", "--actors", "2", "--port", str(port)]
     ask = {
         "task": "ner",
         "schema": SCHEMA,
