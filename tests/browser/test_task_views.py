@@ -24,8 +24,9 @@ TEXT = "😀小王把书给了小李，他说<b>她</b>看完了。"
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory, checkpoint_dir: Path) -> Iterator[str]:
-    settings = {"REX_MODEL": str(checkpoint_dir), "REX_DEVICE": "cpu", "REX_CPU_THREADS": "1", "REX_THRESHOLD": "0.5"}
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    # The included model: what an untrained one finds is chance, and a picture without an arc shows nothing.
+    settings = {"REX_DEVICE": "cpu", "REX_CPU_THREADS": "1"}
     with served(tmp_path_factory.mktemp("desk"), settings=settings) as url:
         yield url
 
@@ -110,14 +111,14 @@ def test_candidates_are_selected_and_pronouns_pressed_in_the_text(page: Page, ad
 
 
 def test_relations_are_drawn_as_arcs_whose_words_are_the_text(page: Page, address: str) -> None:
-    opened(page, address, name="relations", text=TEXT)
+    text = "恒川动力成立于1998年，创始人曾宇航。😀<b>总部</b>设在合肥市高新区。"
+    opened(page, address, name="relations", text=text)
     run(page, WORDS["task.run"])
     drawing = page.locator("svg.rexg")
     expect(drawing).to_be_visible()
-    assert "".join(drawing.locator("tspan").all_text_contents()) == TEXT
-    arcs = drawing.locator(".arc")
-    if arcs.count():  # what an untrained network finds is chance; every arc tells its score
-        assert all(" —" in title and "→ " in title for title in arcs.locator("title").all_text_contents())
+    assert "".join(drawing.locator("tspan").all_text_contents()) == text
+    titles = drawing.locator(".arc > title").all_text_contents()
+    assert titles and all(" —" in title and "→ " in title for title in titles), "every arc tells its score"
 
 
 def test_the_report_opens_on_its_own_and_loads_nothing(page: Page, address: str, tmp_path: Path) -> None:
