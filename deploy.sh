@@ -328,7 +328,10 @@ upgrade() {
     switch_to "$OLD"
     write_file "$CONFIG" 600 "$OLD_CONFIG"
     give_folders
-    [ -z "$BACKUP" ] || in_release "$ROOT/app" -m core restore "$BACKUP" || say "数据库没有恢复：请手动运行 restore $BACKUP"
+    # The service is stopped: whoever else has the database open does not keep the damage in place.
+    if [ -n "$BACKUP" ] && ! in_release "$ROOT/app" -m core restore --in-use "$BACKUP"; then
+        fail "升级失败，程序已退回，但数据库没有恢复，所以没有启动：请运行 restore $BACKUP，再 deploy.sh start"
+    fi
     install_service
     bring_up || fail "升级失败，而且旧版本没有启动：请看 $ROOT/logs"
     fail "升级失败，已退回原来的版本和升级前的数据"

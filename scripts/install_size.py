@@ -1,8 +1,9 @@
 """What it costs to install and to import: `python -m scripts.install_size` writes data/benchmarks/desk/install.json.
 
 Each set of packages goes into a virtual environment of its own in a temporary folder, which is deleted afterwards;
-PyTorch with what it needs is installed once, shared by all, and counted apart. Import time is the median of some fresh
-processes, memory the peak of one. Needs pip, what pip is configured to fetch from, and some gigabytes of free disk.
+PyTorch with what it needs is installed once, shared by all, and counted apart. Import time is processor time, the
+median of some fresh processes; memory is the peak of one. Needs pip, what pip is configured to fetch from, and some
+gigabytes of free disk.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "data" / "benchmarks" / "desk" / "install.json"
 REPEATS = 5
-MEASURE = "import resource, sys; {}; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, len(sys.modules))"
+MEASURE = """import resource, sys
+{}
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, len(sys.modules))"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,8 @@ class Way:
 class Cost:
     """`size_bytes`: of all files but those of PyTorch and its own needs; `packages`: how many, without those.
 
-    `import_s`: median of fresh processes; `rss_bytes`: their peak; `modules`: loaded by then; `problem`: why there is
-    none of these.
+    `import_s`: processor time, median of fresh processes; `rss_bytes`: their peak; `modules`: loaded by then;
+    `problem`: why there is none of these.
     """
 
     name: str
@@ -88,7 +92,7 @@ def install_torch(pin: str, folder: Path) -> int:
     return size(folder)
 
 
-def measure(way: Way, folder: Path, shared: Path) -> Cost:
+def measure(way: Way, folder: Path, shared: Path, *, repeats: int) -> Cost:
     """Install one set into `folder` beside the `shared` PyTorch and look at it."""
     python = folder / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
@@ -112,17 +116,15 @@ def measure(way: Way, folder: Path, shared: Path) -> Cost:
     )
     times: list[float] = []
     words: list[str] = []
-    for number in range(REPEATS + 1):
-        began = time.perf_counter()
+    for number in range(repeats + 1):
         run = subprocess.run(
             [str(python), "-c", MEASURE.format(way.imports)], capture_output=True, text=True, cwd=folder
         )
-        took = time.perf_counter() - began
         if run.returncode:
             return replace(cost, problem=f"import: {run.stderr.strip().splitlines()[-1]}")
-        words = run.stdout.split()[-2:]
-        times += [took] if number else []  # the first one compiles the files
-    return replace(cost, import_s=round(statistics.median(times), 3), rss_bytes=int(words[0]), modules=int(words[1]))
+        words = run.stdout.split()[-3:]
+        times += [float(words[0])] if number else []  # the first one compiles the files
+    return replace(cost, import_s=round(statistics.median(times), 2), rss_bytes=int(words[1]), modules=int(words[2]))
 
 
 def packages(python: Path) -> int:
@@ -142,15 +144,20 @@ def main() -> None:
     """Measure all ways, or those named on the command line, and write the file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--out", type=Path, default=TARGET, help="file to write")
+    parser.add_argument(
+        "--torch", type=Path, help="folder into which pip has put PyTorch with --target; else it is made"
+    )
+    parser.add_argument("--repeats", type=int, default=REPEATS, help="fresh processes of which the median is taken")
     parser.add_argument("only", nargs="*", help="names of ways; all when none is given")
     given = parser.parse_args()
     costs = []
-    with tempfile.TemporaryDirectory() as shared:
+    with tempfile.TemporaryDirectory() as made:
+        shared = given.torch or Path(made)
         chosen = [way for way in ways(ROOT) if not given.only or way.name in given.only]
-        torch_bytes = install_torch(chosen[0].packages[0], Path(shared))
+        torch_bytes = size(shared) if given.torch else install_torch(chosen[0].packages[0], shared)
         for way in chosen:
             with tempfile.TemporaryDirectory() as folder:
-                costs.append(measure(way, Path(folder), Path(shared)))
+                costs.append(measure(way, Path(folder), shared, repeats=given.repeats))
             print(json.dumps(asdict(costs[-1]), ensure_ascii=False), flush=True)
     report = {
         "command": "python -m scripts.install_size " + " ".join(map(repr, given.only)),

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -204,13 +205,13 @@ class Server:
     def processes(self) -> list[int]:
         """The desk's Python processes."""
         found = []
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
+        for folder in Path("/proc").glob("[0-9]*"):
             try:
-                line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
+                line, environment = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
+            except OSError:  # ended meanwhile, or somebody else's
                 continue
-            if "streamlit_app.serve" in line and str(self.home) in line:
-                found.append(int(path.parent.name))
+            if b"streamlit_app.serve" in line and f"REX_DATA_DIR={self.home}/".encode() in environment:
+                found.append(int(folder.name))
         return found
 
 
@@ -251,7 +252,7 @@ def test_it_installs_serves_restarts_upgrades_goes_back_and_uninstalls(server: S
     database = server.home / "data" / "app.db"
     assert stat.S_IMODE((server.home / "config" / "desk.env").stat().st_mode) == 0o600
     assert stat.S_IMODE((server.home / "data").stat().st_mode) == 0o700
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("CREATE TABLE kept (word TEXT)")
         connection.execute("INSERT INTO kept VALUES ('留下')")
 
@@ -271,7 +272,7 @@ def test_it_installs_serves_restarts_upgrades_goes_back_and_uninstalls(server: S
     assert failed.returncode == 1 and "退回" in failed.stderr, failed.stderr
     assert (server.home / "app" / ".release").read_text() == release
     assert server.run("status").returncode == 0
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection, connection:
         assert connection.execute("SELECT word FROM kept").fetchall() == [("留下",)]
     broken.write_text(text, "utf-8")
 
