@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from core.access.principal import ANALYST
-from core.errors import EngineAwayError, InputError, StorageError
+from core.errors import BusyError, EngineAwayError, InputError, StorageError
 from core.guard import guarded
 from core.inference.assembly import check_schema
 from core.inference.engine import Item
 from core.jobs.lease import make_owner
 from core.schemas.schema import Schema
-from core.services import FLOOR, URGENT_DOCUMENTS, Application, check_item, check_limits, make_items
+from core.services import FLOOR, URGENT_DOCUMENTS, Application, check_item, make_items
 from core.storage import job_store, queries
 from core.storage.queries import RunInfo
-from core.storage.visibility import check_documents
+from core.storage.tables import utc_now
+from core.storage.visibility import check_documents, documents_read
 from core.types import Document
 
 LOOK_S = 0.1
@@ -166,6 +168,21 @@ def delete_job(app: Application, job_id: int) -> None:
     """Remove a job and what it found; its documents stay. Whoever works on it stops."""
     app.store.delete_run(job_id)
     app.runner.look()
+
+
+def check_limits(app: Application, documents: int) -> None:
+    """Count a request of whoever acts. Raises BusyError when he asks too often, or for too many documents a day."""
+    who, most = app.principal, app.settings.documents_per_day
+    if who.local:
+        return
+    app.requests.count(who.user_id)
+    if most:
+        before = documents_read(app.database, who.user_id, utc_now() - timedelta(days=1))
+        if before + documents > most:
+            raise BusyError(
+                f"24 小时内最多分析 {most} 篇文档：已用 {before} 篇，这次要 {documents} 篇，没有开始。"
+                "请减少文档、明天再试，或请管理员调大 REX_DOCUMENTS_PER_DAY。"
+            )
 
 
 def _items(documents: Sequence[Document], *, task: str, schema: Any) -> list[Item]:

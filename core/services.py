@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from core.checkpoints.choice import is_pinned, with_choice
 from core.checkpoints.tuner import Tuner
 from core.checkpoints.work import Works
 from core.config import Settings
-from core.errors import BusyError, Cancelled, InputError
+from core.errors import Cancelled, InputError
 from core.evaluation.corrections import Quality, judge
 from core.gpu.flush import FlushReport, flush
 from core.gpu.monitor import GpuMonitor
@@ -36,8 +35,6 @@ from core.storage import queries
 from core.storage.job_store import Provenance
 from core.storage.review_queries import reviewed_pairs
 from core.storage.store import Store
-from core.storage.tables import utc_now
-from core.storage.visibility import documents_read
 from core.tasks import find_task, schema_for
 from core.types import AnnotatedDocument, Document
 
@@ -293,21 +290,6 @@ def make_items(documents: Sequence[Document], *, task: str, schema: Any = None) 
     chosen = find_task(task)
     asked = schema_for(chosen, None if schema is None else parse_schema(schema))
     return [Item(document, chosen, asked) for document in documents]
-
-
-def check_limits(app: Application, documents: int) -> None:
-    """Count a request of whoever acts. Raises BusyError when he asks too often, or for too many documents a day."""
-    who, most = app.principal, app.settings.documents_per_day
-    if who.local:
-        return
-    app.requests.count(who.user_id)
-    if most:
-        before = documents_read(app.database, who.user_id, utc_now() - timedelta(days=1))
-        if before + documents > most:
-            raise BusyError(
-                f"24 小时内最多分析 {most} 篇文档：已用 {before} 篇，这次要 {documents} 篇，没有开始。"
-                "请减少文档、明天再试，或请管理员调大 REX_DOCUMENTS_PER_DAY。"
-            )
 
 
 def annotate_items(
