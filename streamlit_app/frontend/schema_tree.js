@@ -45,6 +45,9 @@ function button(parent, icon, label, run, disabled = false) {
   return one
 }
 
+// Inside a shadow root the document knows only its host.
+const active = view => view.root.getRootNode().activeElement
+
 const keyOf = path => JSON.stringify(path)
 
 function update(view, data) {
@@ -86,6 +89,7 @@ function visible(view) {
 function draw(view) {
   const { words, nested, undo, redo } = view.data
   const top = view.tree.scrollTop
+  if (view.tree.contains(active(view))) view.refocus = true  // its row is about to be drawn anew
   drawBar(view, words, nested, undo, redo)
   view.tree.replaceChildren()
   view.tree.setAttribute("aria-label", words.label)
@@ -112,7 +116,7 @@ function draw(view) {
 }
 
 function drawBar(view, words, nested, undo, redo) {
-  const typing = document.activeElement && document.activeElement === view.search
+  const typing = view.search && active(view) === view.search
   const at = typing ? view.search.selectionStart : 0
   view.bar.replaceChildren()
   for (const [icon, label, run, off] of [
@@ -152,6 +156,7 @@ function drawRow(view, row, words, nested) {
   line.style.paddingLeft = `${4 + 20 * (row.path.length - 1)}px`
   line.dataset.key = row.key
   line.addEventListener("click", () => choose(view, row.key, true))
+  line.addEventListener("focus", () => row.key !== view.chosen && choose(view, row.key, false))
   line.addEventListener("dblclick", () => edit(view, "rename", row.key))
   draggable(view, line, row, nested)
   if (nested) {

@@ -103,7 +103,7 @@ def test_a_type_is_dragged_below_another_and_a_twin_is_refused_in_words(page: Pa
     page.get_by_role("treeitem", name="地点").drag_to(page.get_by_role("treeitem", name="人物"))
     expect_rows(page, [("人物", 1), ("职务", 2), ("地点", 2), ("职务", 1)])
     page.get_by_role("treeitem", name="职务").last.drag_to(page.get_by_role("treeitem", name="人物"))
-    expect(page.get_by_test_id("stAlert")).to_contain_text("已有类型“职务”")
+    expect(page.get_by_test_id("stAlert").filter(has_text="已有类型“职务”")).to_be_visible()
     expect_rows(page, [("人物", 1), ("职务", 2), ("地点", 2), ("职务", 1)])
 
 
