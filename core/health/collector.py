@@ -54,9 +54,7 @@ class Readings(Collector):
         yield family
         tenant = services.model_status(self._app).tenant
         if tenant is not None and tenant.memory.budget_bytes:
-            yield Gauge(
-                "rex_gpu_budget_bytes", "What the desk may hold on the card", value=tenant.memory.budget_bytes
-            )
+            yield Gauge("rex_gpu_budget_bytes", "What the desk may hold on the card", value=tenant.memory.budget_bytes)
 
     def _jobs(self) -> Iterator[Gauge]:
         try:
