@@ -15,17 +15,19 @@ from core.bootstrap import Application
 from core.checkpoints.corrections import LEAST, ReviewedRun
 from core.errors import RexError
 from core.storage.tuning_store import Tuning
+from core.tasks import TASKS
 from core.tuning_services import TuningOrder
 from streamlit_app.components.job_progress import duration
 from streamlit_app.components.messages import plain, shown_errors
 from streamlit_app.components.model_compare import run_title
 from streamlit_app.components.model_work import told
 from streamlit_app.components.tuning_chart import tuning_chart
-from streamlit_app.i18n import t
+from streamlit_app.i18n import t, title
 
 EVERY_S = 1.0
 CHARACTERS_A_DOCUMENT = 120
 DEVICES = ("auto", "cpu", "cuda")
+OPEN = ("running", "done", "failed", "cancelled")
 BADGES = {
     "running": "blue", "done": "orange", "failed": "red", "cancelled": "gray", "kept": "green", "discarded": "gray",
 }  # fmt: skip
@@ -35,7 +37,7 @@ def model_tuning(app: Application) -> None:
     """Draw the running or waiting fine-tuning first, else the form; the earlier ones below."""
     with shown_errors():
         past = tuning_services.tunings(app)
-        open_ones = [one for one in past if one.state in ("running", "done", "failed", "cancelled")]
+        open_ones = [one for one in past if one.state in OPEN]
         for one in open_ones:
             _tuning(app, one)
         if not any(one.state == "running" for one in open_ones):
@@ -182,7 +184,7 @@ def _scores(tuning: Tuning) -> None:
     before = {row["task"]: row for row in scores.get("before", ())}
     rows = [
         {
-            "task": row["task"],
+            "task": _task_title(row["task"]),
             "records": row["rows"],
             "before": before.get(row["task"], {}).get("f1"),
             "after": row["f1"],
@@ -210,6 +212,10 @@ def _scores(tuning: Tuning) -> None:
             spent=duration(scores.get("seconds", 0)),
         )
     )
+
+
+def _task_title(name: str) -> str:
+    return title(TASKS[name].title_zh, TASKS[name].title_en) if name in TASKS else name
 
 
 def _decide(app: Application, tuning: Tuning) -> None:
@@ -266,6 +272,7 @@ def _free_name(app: Application) -> str:
     """A name that no checkpoint has yet."""
     stem = re.sub(r"[^\w.\-]", "-", app.settings.model_source.rpartition("/")[2])[:40]
     taken = {one.name for one in model_services.installed_checkpoints(app)}
+    taken |= {one.name for one in tuning_services.tunings(app) if one.state in OPEN}
     name = base = f"{stem}-{datetime.now():%m%d}"
     number = 1
     while name in taken:

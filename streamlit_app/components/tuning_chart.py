@@ -41,5 +41,7 @@ def tuning_chart(points: Sequence[Mapping[str, Any]], *, kept: int = 0, key: str
     )  # fmt: skip
     figure.update_xaxes(title=t("models.curve.step"), fixedrange=True)
     figure.update_yaxes(title=t("models.curve.axis"), rangemode="tozero", fixedrange=True, secondary_y=False)
-    figure.update_yaxes(title="F1", range=[0, 1.02], showgrid=False, fixedrange=True, secondary_y=True)
+    figure.update_yaxes(
+        title="F1", range=[0, 1.02], tickvals=[0, 0.25, 0.5, 0.75, 1], showgrid=False, fixedrange=True, secondary_y=True
+    )
     st.plotly_chart(figure, key=key, config=PLAIN, alt=t("models.curve.alt"))
