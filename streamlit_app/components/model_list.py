@@ -58,7 +58,7 @@ def _notes(app: Application) -> None:
 
 def _row(app: Application, one: Installed, *, active: bool, key: str) -> None:
     with st.container(border=True, key=f"{key}-row"):
-        name, facts, buttons = st.columns([5, 6, 4], vertical_alignment="center", gap="medium")
+        name, facts, buttons = st.columns([4, 5, 5], vertical_alignment="center", gap="medium")
         badges = f":{COLOURS[one.kind]}-badge[{t(f'models.kind.{one.kind}')}]"
         if active:
             badges = f":green-badge[:material/check_circle: {t('models.active')}] {badges}"
@@ -75,7 +75,7 @@ def _row(app: Application, one: Installed, *, active: bool, key: str) -> None:
         place = buttons.container(horizontal=True, horizontal_alignment="right", gap="small")
         if not active and one.complete:
             place.button(
-                t("models.use"), key=f"{key}-use", icon=":material/swap_horiz:", type="primary",
+                t("models.use"), key=f"{key}-use", icon=":material/swap_horiz:",
                 on_click=_use, args=(app, one),
             )  # fmt: skip
         place.button(

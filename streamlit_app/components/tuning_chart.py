@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from streamlit_app.components.charts import PLAIN
+from streamlit_app.components.charts import PLAIN, ink
 from streamlit_app.i18n import t
 
 STEP, HELD_BACK, F1 = "#7fb0e6", "#d9822b", "#2d8a5f"
@@ -34,7 +34,9 @@ def tuning_chart(points: Sequence[Mapping[str, Any]], *, kept: int = 0, key: str
             figure.add_trace(go.Scatter(x=x, y=y, name=t(label), mode=mode, line=line), secondary_y=second)
     for point in passes:
         if point["epoch"] == kept:
-            figure.add_vline(x=point["step"], line_dash="dot", line_width=1, annotation_text=t("models.curve.kept"))
+            figure.add_vline(
+                x=point["step"], line_dash="dot", line_width=1, line_color=ink(), annotation_text=t("models.curve.kept")
+            )
     figure.update_layout(
         height=HEIGHT, margin={"l": 0, "r": 0, "t": 26, "b": 0}, legend={"orientation": "h", "y": 1.16},
         hovermode="x unified",

@@ -147,6 +147,7 @@ def test_two_checkpoints_are_compared_on_a_text(page: AppTest) -> None:
     assert "两边相同的" in words(page)
 
 
+@pytest.mark.slow
 def test_an_unreachable_hub_is_told_with_the_way_round(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODELSCOPE_ENDPOINT", "http://127.0.0.1:9")
     opened(page, "download")
