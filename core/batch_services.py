@@ -16,8 +16,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from core.access.principal import ADMIN, allows
 from core.cluster import ray_start
 from core.cluster.output import read_progress
@@ -26,7 +24,7 @@ from core.config import ROOT
 from core.errors import FormatError, InputError, StorageError
 from core.guard import guarded
 from core.inference.assembly import check_schema
-from core.jobs.lease import SAME_START_S
+from core.jobs.lease import is_running, process_start
 from core.services import Application, make_items
 from core.storage import batch_store
 from core.storage.batch_store import BatchInfo
@@ -191,13 +189,12 @@ def _start(app: Application, batch: BatchInfo) -> None:
             process = subprocess.Popen(
                 command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        began = psutil.Process(process.pid).create_time()
-    except (OSError, psutil.Error) as error:
+    except OSError as error:
         batch_store.note_batch(
             app.database, batch.id, state="failed", process="", progress=batch.progress, error=str(error)
         )
         raise FormatError(f"批量处理 {batch.id} 没有启动：{error}。请检查文件夹 {root} 的权限") from error
-    name = f"{process.pid}/{began:.2f}"
+    name = f"{process.pid}/{process_start(process.pid)}"
     batch_store.note_batch(app.database, batch.id, state="running", process=name, progress=batch.progress)
 
 
@@ -208,7 +205,7 @@ def _look(app: Application, batch: BatchInfo) -> BatchInfo:
     output = batch_folder(app) / batch.output
     alive = _alive(batch.process)  # before the note: the last one is written before the process ends
     note = read_progress(output)
-    own = note if _is_same(str(note.get("process", "")), batch.process) else {}
+    own = note if batch.process and note.get("process") == batch.process else {}
     state, error = "running", ""
     if not alive:
         state = str(own.get("state", ""))
@@ -226,21 +223,7 @@ def _look(app: Application, batch: BatchInfo) -> BatchInfo:
 
 def _alive(name: str) -> bool:
     pid, _, began = name.partition("/")
-    if not pid:
-        return False
-    try:
-        process = psutil.Process(int(pid))
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return False
-        return _is_same(f"{pid}/{process.create_time()}", name)
-    except (psutil.Error, ValueError):
-        return False
-
-
-def _is_same(one: str, other: str) -> bool:
-    """Whether two names mean one process: its start is read with some play, a number given anew differs by more."""
-    (pid, _, began), (other_pid, _, other_began) = one.partition("/"), other.partition("/")
-    return bool(pid) and pid == other_pid and abs(float(began) - float(other_began)) < SAME_START_S
+    return pid.isdecimal() and is_running(int(pid), began)
 
 
 def _last_words(output: Path) -> str:

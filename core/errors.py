@@ -7,6 +7,7 @@ RexError
  ├── FormatError       an upload or export file that cannot be read or written
  ├── StorageError      the database refuses, is missing or is of another version
  │    └── ConflictError    somebody else has changed the same thing meanwhile
+ │    └── DatabaseAwayError  the database cannot be written now (locked, disk full); jobs wait for it
  ├── DeviceError       the chosen device is absent or fails
  │    └── GpuMemoryError   a single window does not fit into the GPU memory that is left
  │    └── WorkerError  the process that holds the model ended and could not be replaced
@@ -49,6 +50,10 @@ class StorageError(RexError):
 
 class ConflictError(StorageError):
     """Somebody else has changed the same thing meanwhile; nothing was written."""
+
+
+class DatabaseAwayError(StorageError):
+    """The database cannot be written for the moment; what waits for it goes on when it can."""
 
 
 class DeviceError(RexError):

@@ -15,8 +15,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from core.cluster.output import Output, Record, opened
 from core.cluster.parts import InputFile, Part, divide, list_files
 from core.cluster.reading import FORMATS, JSONL, annotate_parts, digest_of
@@ -24,6 +22,7 @@ from core.cluster.rows import Asked, check_columns, read_rows
 from core.config import Settings
 from core.errors import Cancelled, CheckpointError, InputError, RexError
 from core.inference.assembly import check_schema, load_engine
+from core.jobs.lease import process_start
 from core.model.checkpoint import read_files
 
 TELL_S = 1.0
@@ -137,7 +136,7 @@ def here(
 
 def own_process() -> str:
     """This process as notes name it: a number given to another process later is told apart."""
-    return f"{os.getpid()}/{psutil.Process().create_time():.2f}"
+    return f"{os.getpid()}/{process_start(os.getpid())}"
 
 
 class _Teller:

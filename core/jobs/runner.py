@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from core.errors import RexError
 from core.gpu.watch import Watch
-from core.jobs.lease import is_gone, make_owner
+from core.jobs.lease import ClockWatch, is_gone, make_owner
 from core.jobs.worker import Reader, work
 from core.storage import job_memory, job_queries, job_store, queries
 from core.storage.job_memory import JobMemory
@@ -59,6 +59,8 @@ class JobRunner:
         self._database, self.source, self._reader, self._record = database, source, reader, record
         self._open = watch
         self._stretches: dict[str, Stretch] = {}
+        self._owed: list[Stretch] = []
+        self._clock = ClockWatch()
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closed = threading.Event()
@@ -72,7 +74,7 @@ class JobRunner:
 
     def take(self, job_ids: Sequence[int]) -> list[int]:
         """Work on those of these jobs that wait; returns them. The others are somebody else's or have ended."""
-        release_lost(self._database)
+        self._release_lost()
         owner = make_owner()
         taken = [one for one in job_ids if job_store.claim(self._database, one, owner, source=self.source)]
         if taken:
@@ -159,8 +161,10 @@ class JobRunner:
                 measured=lambda: self._measure(stretch, watch),
             )
             self._tell(stretch, "job_end")
-        except RexError as error:  # the database could not even be told: the job is taken up again later
+        except RexError as error:  # the database could not even be told
             self._record("error", str(error))
+            with self._lock:
+                self._owed.append(stretch)
         finally:
             self._part(stretch, watch)
             with self._lock:
@@ -200,6 +204,7 @@ class JobRunner:
         while not self._closed.is_set():
             try:
                 self._beat()
+                self._settle()
                 if self._claims:
                     self._claim()
             except RexError as error:
@@ -218,8 +223,25 @@ class JobRunner:
                 if owner not in alive:
                     stretch.stop.set()
 
+    def _settle(self) -> None:
+        """Tell the database, now that it answers, that the jobs of stretches that it threw out are free."""
+        while self._owed:
+            stretch = self._owed[0]
+            for job_id in stretch.job_ids:
+                job_store.release(self._database, job_id, stretch.owner)
+            with self._lock:
+                self._owed.pop(0)
+            if not self._claims:  # these were given to this process, and nobody else may be there
+                self.take(stretch.job_ids)
+
+    def _release_lost(self) -> None:
+        with self._lock:
+            steady = self._clock.is_steady()
+        if steady:
+            release_lost(self._database)
+
     def _claim(self) -> None:
-        release_lost(self._database)
+        self._release_lost()
         waiting = job_queries.queued(self._database, self.source)
         if not waiting or not self._reader.ready():
             return

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from sqlalchemy import Engine
 
-from core.errors import Cancelled, EngineAwayError, RexError
+from core.errors import Cancelled, DatabaseAwayError, EngineAwayError, RexError
 from core.jobs.writer import kept
 from core.storage import job_queries, job_store
 from core.storage.job_queries import Pending
@@ -80,7 +80,8 @@ def work(
     """Work on jobs of one threshold and floor that `owner` holds till they end, are taken away, or `stopped()` is true.
 
     What is stopped goes back into the queue; what cannot go on fails with the reason. Never raises RexError except
-    StorageError, when the database cannot even be told. `measured` is called when all is read, before a job ends.
+    StorageError, when the database is away or cannot even be told: whoever called puts the jobs back when it can.
+    `measured` is called when all is read, before a job ends.
     """
     held = {job.id: job for job in jobs}
     try:
@@ -98,6 +99,8 @@ def work(
         for job_id in list(held):
             if not job_store.finish(database, job_id, owner):
                 job_store.fail(database, job_id, owner, error="有文档没有得到结果：请继续这个作业")
+    except DatabaseAwayError:
+        raise
     except (Cancelled, EngineAwayError):
         for job_id in list(held):
             job_store.release(database, job_id, owner)

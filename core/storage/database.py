@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from core.access.principal import ANALYST, principal_of, require
 from core.errors import StorageError
+from core.storage.refusals import refusal
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 BUSY_TIMEOUT_MS = 15_000
@@ -101,8 +102,7 @@ def storage_errors(engine: Engine) -> Iterator[None]:
         yield
     except (SQLAlchemyError, UnicodeEncodeError) as error:
         cause = getattr(error, "orig", None) or error
-        place = engine.url.render_as_string()
-        raise StorageError(f"数据库 {place} 无法完成操作：{cause}。请检查该文件是否存在、可写且未损坏。") from error
+        raise refusal(engine.url.render_as_string(), cause) from error
 
 
 def _make_folder(folder: Path) -> None:

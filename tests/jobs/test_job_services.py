@@ -244,7 +244,7 @@ def test_closing_puts_a_job_back_and_the_next_start_ends_it(app: Application, se
 def test_a_job_whose_process_is_gone_is_taken_up_at_the_next_start(app: Application) -> None:
     job = submit(app, 3)
     host, pid, began, token = make_owner().rsplit("/", 3)
-    gone = f"{host}/{pid}/{float(began) - 1000:.2f}/{token}"  # the number went to another process: this one
+    gone = f"{host}/{pid}/{began}0/{token}"  # the number went to another process: this one
     assert job_store.claim(app.database, job, gone, source=app.settings.model_source)
     assert job_services.wait_for_jobs(app, [job], 0.2) is False
     app.runner.start()
