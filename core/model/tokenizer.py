@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
-from core.errors import CheckpointError
+from core.errors import CheckpointError, InputError
 from core.model.characters import Characters
 from core.model.config import MARKERS
 
@@ -69,19 +69,24 @@ class RexTokenizer:
 
     def encode_hint(self, text: str) -> Encoding:
         """Encode a string in which `[PREFIX]`, `[TYPE]` and the class markers are single tokens."""
-        return _encoding(self._marked.encode(text, add_special_tokens=False))
+        return _encode(self._marked, text)
 
     def encode_text(self, text: str, *, markers: bool = False) -> Encoding:
         """Encode user text; markers in it are ordinary characters unless `markers` is set."""
         if markers:
-            return _encoding(self._marked.encode(text, add_special_tokens=False))
+            return _encode(self._marked, text)
         found = self._characters.encode(text)
-        return Encoding(*found) if found else _encoding(self._plain.encode(text, add_special_tokens=False))
+        return Encoding(*found) if found else _encode(self._plain, text)
 
 
-def _encoding(one: object) -> Encoding:
-    ids = np.asarray(one.ids, dtype=np.int32)  # type: ignore[attr-defined]
-    offsets = np.asarray(one.offsets, dtype=np.int32).reshape(-1, 2)  # type: ignore[attr-defined]
+def _encode(tokenizer: Tokenizer, text: str) -> Encoding:
+    """Raises InputError for half a surrogate pair, which is no character and which the library cannot take."""
+    try:
+        one = tokenizer.encode(text, add_special_tokens=False)
+    except TypeError as error:
+        raise InputError("文字中有不成对的代理字符，不是完整的文字：请改正原文（多半是表情符号被截断了）") from error
+    ids = np.asarray(one.ids, dtype=np.int32)
+    offsets = np.asarray(one.offsets, dtype=np.int32).reshape(-1, 2)
     return Encoding(ids, offsets)
 
 

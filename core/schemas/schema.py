@@ -114,6 +114,9 @@ def _read(nodes: dict[Any, Any], above: tuple[str, ...], problems: list[str]) ->
         if not isinstance(name, str) or not name.strip():
             problems.append(f"类型名称为空白（位于 {' → '.join(above) or '最上层'}）：请填写名称或删去该行")
             continue
+        if any("\ud800" <= character <= "\udfff" for character in name):
+            problems.append(f"类型“{where.encode('utf-8', 'replace').decode()}”含有不成对的代理字符：请改名")
+            continue
         for marker in RESERVED:
             if marker in name:
                 problems.append(f"类型“{where}”含有保留符号 {marker}：请改名")

@@ -340,3 +340,11 @@ def test_urgent_work_is_refused_while_too_much_of_it_waits_and_answered_afterwar
 def test_an_engine_for_files_alone_needs_somebody_who_holds_the_weights() -> None:
     with pytest.raises(ValueError, match="scheduler"):
         Engine(read_files(str(TINY)))
+
+
+def test_half_a_surrogate_pair_fails_its_document_alone(tiny: Engine) -> None:
+    texts = [SENTENCE, f"{SENTENCE}\ud83d", SENTENCE]
+    results = _run(tiny, [_item(task, text, NER) for text in texts for task in ("ner", "rex")])
+    assert ["代理字符" in result.error for result in results] == [False, False, True, True, False, False]
+    with pytest.raises(SchemaError, match="代理字符"):
+        parse_schema({"人\udc00物": None})
