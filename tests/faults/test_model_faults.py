@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -196,3 +197,18 @@ def test_a_runner_does_not_look_for_the_lost_while_the_clock_is_unsteady(monkeyp
     runner._release_lost()
     assert len(looked) == 1
     runner.close()
+
+
+@pytest.mark.slow  # the library tries again and again
+def test_a_hub_that_refuses_connections_leaves_both_ways_to_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as taken:  # bound and not listening: whoever calls is refused
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("MODELSCOPE_ENDPOINT", f"http://127.0.0.1:{taken.getsockname()[1]}")
+        began = time.monotonic()
+        with pytest.raises(
+            CheckpointError, match="(?s)无法从 ModelScope 取得模型 some/model.*联网后重试.*复制检查点目录"
+        ):
+            read_files("some/model", download_dir=tmp_path)
+    assert time.monotonic() - began < 60
