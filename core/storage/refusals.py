@@ -34,7 +34,7 @@ def refusal(place: str, cause: BaseException) -> StorageError:
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return StorageError(
             f"数据库 {place} 已损坏，或不是数据库（{said}）。请停止工作台，不要删除这个文件："
-            "运行 python -m core doctor 查看损坏之处，用 python -m core restore 恢复最近的备份，损坏的文件会另存在旁边。"
+            "运行 python -m core doctor 查看损坏之处，用 python -m core restore 恢复备份，损坏的文件会留在旁边。"
         )
     if name.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_CANTOPEN")):
         return StorageError(
