@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 import socket
 import time
@@ -13,14 +14,16 @@ from typing import Any, cast
 import pytest
 import torch
 
-from core.benchmark.faults import failing
+from core.benchmark import faults
 from core.checkpoints.files import file_sha256, write_sums, wrong_files
 from core.config import Settings
 from core.errors import CheckpointError, GpuMemoryError, RexError
+from core.gpu.meter import NoMeter
 from core.gpu.torch_meter import TorchMeter
 from core.inference import worker
 from core.inference.engine import Engine, Item
 from core.inference.owner import LocalOwner, blank, from_settings
+from core.inference.owner_process import ProcessOwner
 from core.inference.scheduler import Scheduler
 from core.jobs import lease
 from core.jobs.lease import ClockWatch, is_gone, make_owner
@@ -59,10 +62,15 @@ def engine_of(owner: LocalOwner) -> Engine:
 
 
 @pytest.mark.parametrize("every", [2, 3])
-def test_requests_are_all_answered_though_passes_run_out_of_memory(tiny: Settings, every: int) -> None:
+def test_requests_are_all_answered_though_passes_run_out_of_memory(
+    tiny: Settings, every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the error that PyTorch raises on a card, judged as it is there."""
     events: list[str] = []
+    monkeypatch.setattr(faults, "_error", lambda governor: torch.OutOfMemoryError("CUDA out of memory"))
+    monkeypatch.setattr(NoMeter, "is_out_of_memory", TorchMeter.is_out_of_memory)
 
-    load = failing(from_settings(tiny), every=every)
+    load = faults.failing(from_settings(tiny), every=every)
     engine = engine_of(LocalOwner(load, record=lambda kind, text: events.append(kind)))
     whole = engine_of(LocalOwner(from_settings(tiny)))
     try:
@@ -103,6 +111,34 @@ def test_a_fault_of_the_card_ends_the_process_of_the_model_and_no_other_error_do
     owner.run = real  # type: ignore[method-assign]
     assert worker._reply(owner, "run", blank(1, 16)).error is None
     owner.close()
+
+
+class LosesCardOnce:
+    """A batch that meets a sticky error of CUDA in the first process that reads it, and none in the next."""
+
+    def __init__(self, flag: Path) -> None:
+        self.flag = str(flag)
+
+    def __reduce__(self) -> Any:
+        words = "CUDA error: an illegal memory access was encountered"
+        width = f"property(lambda self: (_ for _ in ()).throw(RuntimeError({words!r})))"
+        lost = f"(open({self.flag!r}, 'w').close(), type('Lost', (), {{'width': {width}}})())[1]"
+        whole = f"__import__('pickle').loads({pickle.dumps(blank(2, 24))!r})"
+        return eval, (f"{whole} if __import__('os').path.exists({self.flag!r}) else {lost}",)
+
+
+def test_a_sticky_error_in_the_process_of_the_model_brings_a_new_one_that_answers(
+    tiny: Settings, tmp_path: Path
+) -> None:
+    events: list[tuple[str, str]] = []
+    owner = ProcessOwner(tiny, record=lambda kind, text: events.append((kind, text)))
+    try:
+        first = owner.load().pid
+        assert owner.run(cast(Any, LosesCardOnce(tmp_path / "lost"))).cells.shape[1] == 3
+        assert owner.load().pid != first
+        assert [kind for kind, _ in events] == ["model", "restart", "model"] and "CUDA error" in events[1][1]
+    finally:
+        owner.close()
 
 
 def test_flipped_bits_are_found_by_the_hash_and_never_crash_the_loading(copy: Path) -> None:
