@@ -30,7 +30,7 @@ run: venv
 
 test: dev
 	@sh scripts/browser.sh
-	"$(PY)" -m pytest
+	"$(PY)" -m pytest -n 2 --dist loadfile
 
 test-gpu: dev
 	"$(PY)" -m pytest -m gpu

@@ -79,7 +79,6 @@ def remove_checkpoint(app: Application, name: str) -> int:
 def start_download(app: Application, model_id: str, revision: str) -> Work:
     """Fetch a checkpoint in the background; its result is the source. Raises BusyError while another one comes."""
 
-
     def fetch(work: Work) -> str:
         return download.download(
             app.settings, model_id.strip(), revision=revision.strip() or "master", tell=work.tell,

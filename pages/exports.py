@@ -67,7 +67,7 @@ def follow_address(app: Application) -> None:
 heading("exports")
 app = application()
 count = queries.count_runs(app.database)
-if not count or not any(run.done for run in queries.list_runs(app.database, limit=PAGE)):
+if not count:
     no_results("exports.empty", key="exports")
     st.stop()
 

@@ -20,18 +20,21 @@ KINDS = (
 
 def audit_log(app: Application, names: Sequence[str]) -> None:
     """The entries that a filter means, a page at a time."""
+    every = {"": t("access.audit.all")}
+    users = every | {one: one for one in ("local", *names)}
+    kinds = every | {one: t(f"access.kind.{one}") for one in KINDS}
+    outcomes = every | {one: t(f"access.outcome.{one}") for one in OUTCOMES}
     row = st.container(horizontal=True, vertical_alignment="bottom")
     user = row.selectbox(
-        t("access.audit.user"), ["", "local", *names], format_func=lambda one: one or t("access.audit.all"),
+        t("access.audit.user"), list(users), format_func=users.__getitem__,
         key="access-audit-user", width=200,
     )  # fmt: skip
     kind = row.selectbox(
-        t("access.audit.action"), ["", *KINDS], key="access-audit-kind", width=200,
-        format_func=lambda one: t(f"access.kind.{one}") if one else t("access.audit.all"),
+        t("access.audit.action"), list(kinds), key="access-audit-kind", width=200, format_func=kinds.__getitem__,
     )  # fmt: skip
     outcome = row.selectbox(
-        t("access.audit.outcome"), ["", *OUTCOMES], key="access-audit-outcome", width=160,
-        format_func=lambda one: t(f"access.outcome.{one}") if one else t("access.audit.all"),
+        t("access.audit.outcome"), list(outcomes), key="access-audit-outcome", width=160,
+        format_func=outcomes.__getitem__,
     )  # fmt: skip
     chosen = AuditFilter(user_name=user, action=kind, outcome=outcome)
     count = user_services.count_audit(app.database, chosen)

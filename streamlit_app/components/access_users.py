@@ -71,12 +71,17 @@ def _one_time_password() -> None:
         st.button(t("access.one_time.close"), key="access-noted", on_click=lambda: st.session_state.pop(ONE_TIME))
 
 
+def _role_names() -> dict[str, str]:
+    return {one: t(f"access.role.{one}") for one in ROLES}
+
+
 def _add(app: Application) -> None:
     st.subheader(t("access.add"), anchor=False)
     with st.form("access-add", border=False, clear_on_submit=True):
         name = st.text_input(t("access.name"), key="access-add-name", max_chars=64)
+        names = _role_names()
         role = st.selectbox(
-            t("access.role"), list(ROLES), index=ROLES.index(ANALYST), format_func=lambda one: t(f"access.role.{one}"),
+            t("access.role"), list(ROLES), index=ROLES.index(ANALYST), format_func=names.__getitem__,
             key="access-add-role",
         )  # fmt: skip
         email = st.text_input(t("access.add.email"), key="access-add-email", max_chars=255)
@@ -96,8 +101,9 @@ def _manage(app: Application, everybody: Sequence[User]) -> None:
     name = st.selectbox(t("access.choose"), list(found), key="access-user-chosen")
     user = found[name]
     row = st.container(horizontal=True, vertical_alignment="bottom")
+    names = _role_names()
     role = row.selectbox(
-        t("access.role"), list(ROLES), index=ROLES.index(user.role), format_func=lambda one: t(f"access.role.{one}"),
+        t("access.role"), list(ROLES), index=ROLES.index(user.role), format_func=names.__getitem__,
         key=f"access-role-{user.id}-{user.role}", width=180,
     )  # fmt: skip
     if row.button(t("access.set_role"), key="access-set-role", disabled=role == user.role, icon=":material/badge:"):
@@ -115,9 +121,9 @@ def _manage(app: Application, everybody: Sequence[User]) -> None:
     elif row.button(t("access.disable"), key="access-disable", icon=":material/person_off:"):
         _do(lambda: user_services.disable_user(app.database, name), "access.disable", name)
     with row.popover(t("access.remove"), icon=":material/delete:"):
-        others = ["", *(one for one in found if one != name)]
+        others = {"": t("access.remove.local")} | {one: one for one in found if one != name}
         heir = st.selectbox(
-            t("access.remove.sure"), others, format_func=lambda one: one or t("access.remove.local"),
+            t("access.remove.sure"), list(others), format_func=others.__getitem__,
             key=f"access-heir-{user.id}",
         )  # fmt: skip
         if st.button(t("access.remove.yes"), key=f"access-remove-{user.id}", type="primary"):

@@ -142,15 +142,15 @@ def test_a_schema_with_a_fault_says_what_is_wrong_and_cannot_be_run(page: Page, 
 
 def test_the_gpu_page_shows_memory_and_flushes(page: Page, address: str):
     open_page(page, address, name="gpu")
-    expect(page.get_by_test_id("stMetricLabel").filter(has_text=WORDS["gpu.host.rss"])).to_be_visible()
-    page.get_by_role("button", name=WORDS["gpu.flush.button"]).click()
+    expect(page.get_by_role("heading", name=WORDS["gpu.host.rss"])).to_be_visible()
+    page.get_by_role("button", name=WORDS["gpu.level.flush"]).click()
     expect(page.get_by_text(re.compile("用时 .* 毫秒"))).to_be_visible(timeout=RUN_MS)
 
 
 def test_the_language_can_be_switched(page: Page, address: str):
     open_page(page, address, name="gpu")
     page.get_by_text("English", exact=True).click()
-    expect(page.get_by_role("button", name="Flush now")).to_be_visible(timeout=RUN_MS)
+    expect(page.get_by_role("button", name=catalogue("en")["gpu.level.flush"])).to_be_visible(timeout=RUN_MS)
 
 
 def test_every_page_opens_without_an_error(page: Page, address: str):

@@ -138,7 +138,7 @@ def test_what_cannot_be_done_is_said_in_one_message(
 
 def test_ctrl_c_pauses_the_job_and_run_lets_it_go_on(tmp_path: Path, settings: Settings, checkpoint_dir: Path) -> None:
     lines = tmp_path / "长.txt"
-    lines.write_text("\n".join(f"{number}。小说家陈静出生于杭州。" for number in range(1500)), "utf-8")
+    lines.write_text("\n".join(f"{number}。小说家陈静出生于杭州。" for number in range(4000)), "utf-8")
     call("list")  # makes the tables
     command = [sys.executable, "-m", "core", "job", "submit", str(lines), "--task", "ner", "--schema", PEOPLE, "--wait"]
     process = subprocess.Popen(command, cwd=ROOT, env=dict(os.environ), stderr=subprocess.PIPE, text=True)
@@ -151,10 +151,10 @@ def test_ctrl_c_pauses_the_job_and_run_lets_it_go_on(tmp_path: Path, settings: S
     assert process.returncode == 130, said
     assert "已暂停。继续：python -m core job run 1" in said
     (job,) = jobs(settings)
-    assert job.state == "paused" and 0 < job.done < 1500
+    assert job.state == "paused" and 0 < job.done < 4000
     assert call("run", "1").exit_code == 0
     (job,) = jobs(settings)
-    assert (job.state, job.done) == ("done", 1500)
+    assert (job.state, job.done) == ("done", 4000)
     database = open_database(settings.resolved_database_url)
     assert job_queries.pending(database, 1, limit=1) == [] and job_store.heartbeat(database, ["x"]) == set()
     database.dispose()

@@ -52,7 +52,7 @@ def test_a_job_is_paused_resumed_and_cancelled_from_the_list(desk: AppTest) -> N
     desk.button(key=f"job-{job}-cancel").click().run()
     assert queries.get_run(app.database, job).state == "cancelled"
     desk.get_by_key("jobs-filter").set_value("active").run()
-    assert [one.value for one in desk.info] == ["没有符合的作业。"]
+    assert "没有符合的作业。" in [one.value for one in desk.info]
 
 
 def test_the_address_opens_a_job_with_what_made_its_results_and_what_failed(desk: AppTest) -> None:
