@@ -115,10 +115,21 @@ def arrived(page: Page) -> None:
     )
 
 
+def still(page: Page, needle: str, nth: int) -> tuple[list[float], list[float]]:
+    """Where words begin and end on the screen, once the page has stopped moving."""
+    before = None
+    for _ in range(40):
+        now = page.evaluate(RECTANGLE, [needle, nth, False]), page.evaluate(RECTANGLE, [needle, nth, True])
+        if now == before:
+            return now
+        before = now
+        page.wait_for_timeout(250)
+    raise AssertionError(f"the page never came to rest: {needle}")
+
+
 def drag(page: Page, needle: str, nth: int = 0) -> None:
     """Select words with the mouse."""
-    start = page.evaluate(RECTANGLE, [needle, nth, False])
-    end = page.evaluate(RECTANGLE, [needle, nth, True])
+    start, end = still(page, needle, nth)
     page.mouse.move(*start)
     page.mouse.down()
     page.mouse.move((start[0] + end[0]) / 2, end[1], steps=4)
