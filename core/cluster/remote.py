@@ -97,7 +97,9 @@ class RemoteEngine:
         chunks = _chunks(items)
         flying: dict[Future[list[AnnotatedDocument]], Chunk] = {}
         stopped = threading.Event()
-        gone = lambda: stopped.is_set() or cancelled()  # noqa: E731
+
+        def gone() -> bool:
+            return stopped.is_set() or cancelled()
 
         def ask(chunk: Chunk) -> list[AnnotatedDocument]:
             asked = [item for _, item in chunk]

@@ -57,6 +57,7 @@ class JobRunner:
         watch: Open | None = None,
     ) -> None:
         self._database, self.source, self._reader, self._record = database, source, reader, record
+        self.trouble = ""  # why the database lets nothing begin or go on, as it was said last
         self._open = watch
         self._stretches: dict[str, Stretch] = {}
         self._owed: list[Stretch] = []
@@ -207,7 +208,9 @@ class JobRunner:
                 self._settle()
                 if self._claims:
                     self._claim()
+                self.trouble = ""
             except RexError as error:
+                self.trouble = str(error)
                 self._record("error", str(error))
                 self._wake.clear()  # not at once again: the database may need a moment
             self._wake.wait(POLL_S)

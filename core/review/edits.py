@@ -5,7 +5,7 @@ All raise InputError, in plain words, for what cannot be done; then nothing has 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from core.errors import InputError
@@ -111,11 +111,14 @@ def undecided(nodes: Nodes) -> int:
     return sum(node.decision == OPEN for node in nodes if node.id not in out)
 
 
+def _place_of(node: Node) -> tuple[object, ...]:
+    return node.parent, node.type, node.start, node.end, node.text
+
+
 def _put(nodes: Nodes, changed: Node) -> Nodes:
     """`nodes` with one node replaced or added; two equal ones in one place are refused."""
     others = [node for node in nodes if node.id != changed.id]
-    same: Callable[[Node], tuple[object, ...]] = lambda one: (one.parent, one.type, one.start, one.end)  # noqa: E731
-    if any(same(node) == same(changed) and node.text == changed.text for node in others):
+    if any(_place_of(node) == _place_of(changed) for node in others):
         raise InputError(f"这里已经有“{changed.type}”了：{changed.text or changed.type}")
     return tuple(sorted([*others, changed], key=lambda node: node.id))
 

@@ -84,7 +84,11 @@ def job_buttons(app: Application, job: RunInfo, *, place: DeltaGenerator, key: s
 
 
 def model_note(app: Application, job: RunInfo) -> str:
-    """Why a waiting job does not begin here; empty when it will."""
+    """Why a job does not begin or go on here; empty when it will."""
+    if not job.active:
+        return ""
+    if app.runner.trouble:
+        return plain(app.runner.trouble)
     if job.state != "queued":
         return ""
     if job.source == app.settings.model_source:

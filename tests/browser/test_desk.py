@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Download, Page, expect  # noqa: E402
 from playwright.sync_api import Error as PlaywrightError  # noqa: E402
 
 from core.storage.database import open_database  # noqa: E402
-from scripts.desk_server import RUN_MS, WINDOW, chromium, served, settled  # noqa: E402
+from scripts.desk_server import RUN_MS, WINDOW, served, settled  # noqa: E402
 from scripts.hostile_text import ADDRESS, store_hostile  # noqa: E402
 from streamlit_app import navigation  # noqa: E402
 from streamlit_app.i18n import catalogue  # noqa: E402
@@ -47,19 +47,6 @@ def address(data_dir: Path, checkpoint_dir: Path) -> Iterator[str]:
     settings = {"REX_MODEL": str(checkpoint_dir), "REX_DEVICE": "cpu", "REX_CPU_THREADS": "1"}
     with served(data_dir, settings=settings) as url:
         yield url
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport=WINDOW, locale="zh-CN", accept_downloads=True)
-    yield context.new_page()
-    context.close()
 
 
 def open_page(page: Page, address: str, *, name: str) -> None:

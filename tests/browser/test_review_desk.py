@@ -18,7 +18,7 @@ from core.storage.database import migrate, open_database  # noqa: E402
 from core.storage.review_queries import Review, get_review  # noqa: E402
 from core.storage.store import Store  # noqa: E402
 from core.types import AnnotatedDocument, Annotation, Document  # noqa: E402
-from scripts.desk_server import RUN_MS, WINDOW, chromium, served, settled  # noqa: E402
+from scripts.desk_server import RUN_MS, WINDOW, served, settled  # noqa: E402
 
 pytestmark = [
     pytest.mark.browser,
@@ -69,12 +69,6 @@ def address(data_dir: Path, database: Engine, checkpoint_dir: Path) -> Iterator[
     settings = {"REX_MODEL": str(checkpoint_dir), "REX_DEVICE": "cpu", "REX_CPU_THREADS": "1"}
     with served(data_dir, settings=settings) as url:
         yield url
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

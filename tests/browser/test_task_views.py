@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed: make test installs it")
-from playwright.sync_api import Browser, Page, expect  # noqa: E402
+from playwright.sync_api import Page, expect  # noqa: E402
 
-from scripts.desk_server import RUN_MS, WINDOW, chromium, served, settled  # noqa: E402
+from scripts.desk_server import RUN_MS, served, settled  # noqa: E402
 from streamlit_app.i18n import catalogue  # noqa: E402
 
 pytestmark = [
@@ -29,19 +29,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     settings = {"REX_DEVICE": "cpu", "REX_CPU_THREADS": "1"}
     with served(tmp_path_factory.mktemp("desk"), settings=settings) as url:
         yield url
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport=WINDOW, locale="zh-CN", accept_downloads=True)
-    yield context.new_page()
-    context.close()
 
 
 def opened(page: Page, address: str, *, name: str, text: str) -> None:

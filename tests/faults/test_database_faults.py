@@ -26,6 +26,7 @@ from core.storage.backup import back_up, integrity_problems
 from core.storage.database import migrate, open_database, storage_errors
 from core.storage.store import Store
 from core.types import Document
+from streamlit_app.components.job_controls import model_note
 
 NER = {"人物": None, "地理位置": None}
 TEXT = "小说家陈静出生于杭州。"
@@ -137,12 +138,19 @@ def test_a_job_waits_for_a_locked_database_and_goes_on_by_itself(
             order("lock")
             while app.runner.holds(job) and time.monotonic() < deadline:
                 time.sleep(0.02)
-            assert 1 <= queries.get_run(app.database, job).done < 1200
+            waiting = queries.get_run(app.database, job)
+            assert 1 <= waiting.done < 1200
+            while not app.runner.trouble and time.monotonic() < deadline:
+                time.sleep(0.02)
+            assert "正被另一个程序写入" in model_note(app, waiting), "the page of jobs says why nothing moves"
             order("free")
             assert job_services.wait_for_jobs(app, [job], WAIT_S)
         run = queries.get_run(app.database, job)
         assert (run.state, run.done, run.failed, run.error) == ("done", 1200, 0, None)
         assert any("正被另一个程序写入" in text for text in told)
+        while app.runner.trouble and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert model_note(app, waiting) == "", "and no longer, once it moves"
         assert [one.document for one in services.load_run(app, job)] == documents
     finally:
         app.close()

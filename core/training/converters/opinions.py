@@ -82,6 +82,7 @@ def convert_zhang_aste(directory: Path, tally: Tally) -> Iterator[Record]:
             text, offsets = join_tokens(words.split(" "))
             info: list[InfoPath] = []
             pairs = []
+            # Literals only: nothing of the file is executed.
             for aspect, opinion, label in ast.literal_eval(triplets):
                 if max(*aspect, *opinion) >= len(offsets):
                     tally["index beyond the text"] += 1
