@@ -37,6 +37,7 @@ ModelOption = Annotated[str | None, typer.Option("--model", help="检查点目�
 def submit(
     task: Annotated[str, typer.Option(help="任务：ner re ee absa atsc sentiment classification …")],
     files: Annotated[list[Path] | None, typer.Argument(help="要分析的文件；也可以用已存的文档")] = None,
+    text_column: Annotated[str | None, typer.Option(help="文件是表格时的正文列；缺省自动判断")] = None,
     document: Annotated[list[int] | None, typer.Option(help="已存文档的编号，可重复")] = None,
     search: Annotated[str | None, typer.Option(help="已存的文档中含有这些词的")] = None,
     where: Annotated[list[str] | None, typer.Option(help="已存的文档中元数据符合的：列=值，可重复")] = None,
@@ -55,8 +56,10 @@ def submit(
         filters = search is not None or bool(where) or everything
         if (bool(files) + bool(document) + filters) != 1:
             raise InputError("请给出文件、--document 或 --search/--where/--all 之一")
+        if text_column is not None and not files:
+            raise InputError("--text-column 说明文件的正文列：请同时给出文件")
         if files:
-            numbers = _import(app, files)
+            numbers = _import(app, files, text_column=text_column)
         elif document:
             numbers = document
             for one in numbers:
@@ -212,14 +215,14 @@ def _move(number: int, action: Callable[[Application, int], object], done: str) 
     typer.echo(f"作业 {number} {done}")
 
 
-def _import(app: Application, files: list[Path]) -> list[int]:
+def _import(app: Application, files: list[Path], *, text_column: str | None) -> list[int]:
     """Store the documents of files; a file that cannot be read stops everything, for the job would lack it."""
     numbers: list[int] = []
 
     def keep(documents: Sequence[Document]) -> None:
         numbers.extend(app.store.add_documents(documents))
 
-    importer = readers.Importer(keep)
+    importer = readers.Importer(keep, options=readers.ReadOptions(text_column=text_column))
     for report in importer.paths(files):
         if report.error:
             raise FormatError(report.error)

@@ -53,6 +53,10 @@ def served(
                 server.wait()
 
 
+# Streamlit fetches the code of a widget when the first of its kind is drawn; until then this holds a smaller place.
+SKELETON = '[data-testid="stSkeleton"]'
+
+
 def wait_until_healthy(server: subprocess.Popen[bytes], address: str, *, log: Path) -> None:
     """Return once the server answers; raises RuntimeError with its output when it does not."""
     deadline = time.monotonic() + START_S
@@ -81,6 +85,7 @@ def chromium() -> Iterator[Browser]:
 
 
 def settled(page: Page) -> None:
-    """Wait until no script runs any more."""
+    """Wait until no script runs any more and every widget has taken the place of its skeleton."""
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=RUN_MS)
+    page.wait_for_function(f"() => !document.querySelector({SKELETON!r})", timeout=RUN_MS, polling=50)
     page.wait_for_timeout(600)

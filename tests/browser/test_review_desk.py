@@ -99,6 +99,7 @@ def place(database: Engine) -> tuple[int, int]:
 def open_review(page: Page, address: str, place: tuple[int, int]) -> None:
     page.goto(f"{address}/review?run={place[0]}&document={place[1]}")
     page.locator(".rexa-row").first.wait_for(timeout=RUN_MS)
+    settled(page)  # what arrives later pushes the text down, under the mouse
     arrived(page)
 
 
@@ -109,21 +110,10 @@ def arrived(page: Page) -> None:
     )
 
 
-def still(page: Page, needle: str, nth: int) -> tuple[list[float], list[float]]:
-    """Where words begin and end on the screen, once the page has stopped moving."""
-    before = None
-    for _ in range(40):
-        now = page.evaluate(RECTANGLE, [needle, nth, False]), page.evaluate(RECTANGLE, [needle, nth, True])
-        if now == before:
-            return now
-        before = now
-        page.wait_for_timeout(250)
-    raise AssertionError(f"the page never came to rest: {needle}")
-
-
 def drag(page: Page, needle: str, nth: int = 0) -> None:
     """Select words with the mouse."""
-    start, end = still(page, needle, nth)
+    start = page.evaluate(RECTANGLE, [needle, nth, False])
+    end = page.evaluate(RECTANGLE, [needle, nth, True])
     page.mouse.move(*start)
     page.mouse.down()
     page.mouse.move((start[0] + end[0]) / 2, end[1], steps=4)

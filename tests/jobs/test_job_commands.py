@@ -56,6 +56,18 @@ def test_a_file_is_submitted_worked_off_listed_and_shown(table: Path, settings: 
     assert "运行于\tcpu float32：3 个文档" in call("show", "1").output
 
 
+def test_the_column_of_a_file_s_text_can_be_named(table: Path, settings: Settings) -> None:
+    done = call("submit", str(table), "--text-column", "渠道", "--task", "ner", "--schema", PEOPLE)
+    assert done.exit_code == 0, done.output
+    database = open_database(settings.resolved_database_url)
+    assert [one.document.text for one in job_queries.pending(database, 1, limit=9)] == ["电话", "网页", "电话"]
+    database.dispose()
+    alone = call("submit", "--all", "--text-column", "渠道", "--task", "ner", "--schema", PEOPLE)
+    assert alone.exit_code == 1 and "请同时给出文件" in alone.output
+    wrong = call("submit", str(table), "--text-column", "正文", "--task", "ner", "--schema", PEOPLE)
+    assert wrong.exit_code == 1 and "“正文”" in wrong.output
+
+
 def test_stored_documents_are_chosen_by_words_metadata_and_number_and_wait_for_a_process(
     table: Path, settings: Settings
 ) -> None:
