@@ -69,6 +69,8 @@ def drag(page: Page, word: str) -> None:
     page.mouse.down()
     page.mouse.move(box["right"] - 1, box["y"], steps=4)
     page.mouse.up()
+    # The answer adds a label behind the word, which moves what stands behind it.
+    expect(page.locator(".rexm .on").get_by_text(word, exact=True)).to_be_visible(timeout=RUN_MS)
     settled(page)
 
 
