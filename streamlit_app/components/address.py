@@ -5,7 +5,12 @@ A page that is left for another comes back without parameters; it shows what it 
 
 from __future__ import annotations
 
+import time
+
 import streamlit as st
+
+OVERTAKEN_S = 5.0
+"""A run of the page that began before the address was changed still brings the one before; this late it cannot."""
 
 
 def arrived(page: str) -> dict[str, str]:
@@ -13,14 +18,15 @@ def arrived(page: str) -> dict[str, str]:
     if not is_new(page):
         return {}
     given = st.query_params.to_dict()
-    st.session_state[_key(page)] = given
+    _know(page, given)
     return given
 
 
 def is_new(page: str) -> bool:
-    """Whether the address says something that was neither taken nor written for `page`."""
+    """Whether the address says something that was neither taken nor written for `page`, nor just replaced."""
     given = st.query_params.to_dict()
-    return bool(given) and given != st.session_state.get(_key(page))
+    known, replaced, at = st.session_state.get(_key(page), (None, None, 0.0))
+    return bool(given) and given != known and not (given == replaced and time.monotonic() - at < OVERTAKEN_S)
 
 
 def keep(page: str, **values: str | int | None) -> None:
@@ -28,7 +34,13 @@ def keep(page: str, **values: str | int | None) -> None:
     wanted = {name: str(value) for name, value in values.items() if value is not None}
     if st.query_params.to_dict() != wanted:
         st.query_params.from_dict(wanted)
-    st.session_state[_key(page)] = wanted
+    _know(page, wanted)
+
+
+def _know(page: str, values: dict[str, str]) -> None:
+    known = st.session_state.get(_key(page), (None,))[0]
+    if values != known:
+        st.session_state[_key(page)] = (values, known, time.monotonic())
 
 
 def number(value: str | None) -> int | None:

@@ -161,3 +161,29 @@ def test_filters_are_remembered_when_a_page_is_left(desk: AppTest):
     ):
         go(desk, page)
         assert read() == value, page
+
+
+def pages_address() -> None:
+    """A page that counts what its address brings it (run by Streamlit's test driver)."""
+    import streamlit as st
+
+    from streamlit_app.components import address
+
+    st.session_state.setdefault("brought", []).append(address.arrived("x"))
+    address.keep("x", document=st.session_state.get("shown", 1))
+
+
+def test_a_run_that_began_before_the_address_changed_brings_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = AppTest.from_function(pages_address, default_timeout=PATIENCE_S)
+    page.query_params["document"] = "1"
+    page.run()
+    page.session_state["shown"] = 2
+    page.run()
+    assert said(page) == {"document": "2"}
+    page.query_params["document"] = "1"  # the browser had not been told yet
+    page.run()
+    assert page.session_state["brought"] == [{"document": "1"}, {}, {}]
+    monkeypatch.setattr(address, "OVERTAKEN_S", 0.0)
+    page.query_params["document"] = "1"  # much later: the way back in the browser
+    page.run()
+    assert page.session_state["brought"][-1] == {"document": "1"}
