@@ -62,7 +62,8 @@ def read_rows(
     # also when none of them can be chosen: whoever chooses by hand must see them
     account.columns = tuple(dict.fromkeys((*account.columns, *names)))
     chosen = choose_columns(names, sample, options=options)
-    notes.append(f"正文列：{chosen.text}" + (f"；第二文本列：{chosen.pair}" if chosen.pair else ""))
+    told = (("正文列", chosen.text), ("第二文本列", chosen.pair), ("编号列", chosen.id))
+    notes.append("；".join(f"{role}：{column}" for role, column in told if column))
     account.notes += notes
 
     blank, short, long = Tally(), Tally(), Tally()
@@ -106,7 +107,7 @@ def choose_columns(names: list[str], sample: Sequence[Row], *, options: ReadOpti
     text = options.text_column or _find_text(free, sample, names)
     others = [column for column in names if column != text]
     pair = options.pair_column or known.find(others, known.TEXT_PAIR)
-    external_id = options.id_column or known.find(others, known.ID)
+    external_id = options.id_column or _find_id(others, sample, names)
     kept = others if options.metadata_columns is None else options.metadata_columns
     return Columns(names, text, pair, external_id, frozenset(kept))
 
@@ -156,6 +157,19 @@ def _find_text(free: list[str], sample: Sequence[Row], names: list[str]) -> str:
         return lengths[0][1]
     listed = "、".join(free[:50])
     raise FormatError(f"无法确定哪一列是正文。现有的列：{listed}。请指定正文列，或把它的列名改为 text 或“内容”。")
+
+
+def _find_id(others: list[str], sample: Sequence[Row], names: list[str]) -> str | None:
+    """The column that numbers the documents: by its name, else the first that sounds so and repeats no number."""
+    named = known.find(others, known.ID)
+    if named is not None:
+        return named
+    for column in known.numbering(others):
+        place = names.index(column)
+        cells = [row.cells[place].strip() if len(row.cells) > place else "" for row in sample]
+        if all(cells) and len(set(cells)) == len(cells):
+            return column
+    return None
 
 
 def _mean_length(sample: Sequence[Row], index: int) -> float:

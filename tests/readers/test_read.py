@@ -105,6 +105,21 @@ def test_a_missing_text_column_is_told_with_the_columns_there_are() -> None:
         read("a.csv", "text,回复\n一,二\n".encode(), text_column="正题")
 
 
+@pytest.mark.parametrize("name", ["投诉编号", "热线单号", "受理流水号", "ticket_id", "Case No", "ＩＤ编号"])
+def test_a_column_that_sounds_like_a_number_and_repeats_none_is_the_id(name: str) -> None:
+    report = read("a.csv", f"门店编号,{name},投诉内容\nA1,T1,宽带断线\nA1,T2,没人来\n".encode())
+    assert [document.id for document in report.documents] == ["T1", "T2"]
+    assert report.documents[0].metadata == {"门店编号": "A1"}
+    assert any(f"编号列：{name}" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("cells", [("A1", "A1"), ("A1", "")])
+def test_a_number_that_is_repeated_or_missing_is_no_id(cells: tuple[str, str]) -> None:
+    report = read("a.csv", f"投诉编号,投诉内容\n{cells[0]},宽带断线\n{cells[1]},没人来\n".encode())
+    assert [document.id for document in report.documents] == ["a-1", "a-2"]
+    assert [document.metadata["投诉编号"] for document in report.documents] == list(cells)
+
+
 def test_the_longest_column_is_the_text_when_none_is_named() -> None:
     report = read("a.csv", "渠道,客户原话\n电话,宽带断了三天还没有人来修\n网站,已经投诉了三次都没有回音\n".encode())
     assert report.documents[0].text == "宽带断了三天还没有人来修"
