@@ -149,6 +149,7 @@ def forget_batch(app: Application, batch_id: int) -> None:
     batch_store.forget_batch(app.database, batch_id)
 
 
+@guarded(ADMIN)
 def wait_for_batch(app: Application, batch_id: int, timeout_s: float) -> BatchInfo:
     """The batch once it has ended, or as it is when the time is over."""
     deadline = time.monotonic() + timeout_s

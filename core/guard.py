@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 from core.access.principal import principal_of, require
 from core.errors import AccessError, RexError, StorageError
 from core.storage.audit_store import DENIED, DONE, FAILED, record
-from core.storage.visibility import check_run
+from core.storage.visibility import check_run, check_tuning
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,18 +34,20 @@ class Rule:
     action: str
     about: str = ""
     run: str = ""
+    tuning: str = ""
 
 
 def guarded(
-    role: str, action: str = "", *, about: str = "", run: str = ""
+    role: str, action: str = "", *, about: str = "", run: str = "", tuning: str = ""
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """A decorator for services that need at least `role`.
 
     about: what was done to, a format string over the arguments and `result`. run: the argument, or a field of one,
-    that holds the number of a run, which who acts must be allowed to see; it is noted too. Raises AccessError, or
-    StorageError as for a run that is not there, before anything is done.
+    that holds the number of a run, which who acts must be allowed to see; it is noted too. tuning: the same of a
+    fine-tuning. Raises AccessError, or StorageError as for a run that is not there, before anything is done.
     """
-    rule = Rule(role, action, about or (f"run {{{run}}}" if run else ""), run)
+    told = f"run {{{run}}}" if run else f"tuning {{{tuning}}}" if tuning else ""
+    rule = Rule(role, action, about or told, run, tuning)
 
     def wrap(service: Callable[P, R]) -> Callable[P, R]:
         signature = inspect.signature(service)
@@ -78,15 +80,16 @@ def guarded(
 
 def _check(engine: Engine, rule: Rule, given: Mapping[str, Any]) -> None:
     require(principal_of(engine), rule.role)
-    if rule.run:
-        try:
-            check_run(engine, int(attrgetter(rule.run)(SimpleNamespace(**given))))
-        except StorageError as error:
-            raise NotVisible(str(error)) from error
+    for name, check in ((rule.run, check_run), (rule.tuning, check_tuning)):
+        if name:
+            try:
+                check(engine, int(attrgetter(name)(SimpleNamespace(**given))))
+            except StorageError as error:
+                raise NotVisible(str(error)) from error
 
 
 class NotVisible(StorageError, AccessError):
-    """A run of somebody else: told as one that is not there, noted as refused."""
+    """A run or fine-tuning of somebody else: told as one that is not there, noted as refused."""
 
 
 def database_of(holder: Any) -> Engine:

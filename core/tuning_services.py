@@ -100,7 +100,7 @@ def take_up(app: Application) -> None:
 
 
 def tunings(app: Application, *, limit: int = 20) -> list[Tuning]:
-    """The last ones, newest first; those whose process is gone are closed or taken up first."""
+    """The last ones that may be seen, newest first; those whose process is gone are closed or taken up first."""
     app.tuner.settle()
     return tuning_store.newest(app.database, limit=limit)
 
@@ -111,14 +111,14 @@ def get_tuning(app: Application, tuning_id: int) -> Tuning:
     return tuning_store.get(app.database, tuning_id)
 
 
-@guarded(ANALYST, "tuning.cancel", about="tuning {tuning_id}")
+@guarded(ANALYST, "tuning.cancel", tuning="tuning_id")
 def cancel_tuning(app: Application, tuning_id: int) -> None:
     """End one, in whichever process it runs; what it had learnt by the end of its last pass stays until discarded."""
     _move(app, tuning_id, ("running",), "cancelled", verb="取消", finished_at=datetime.now(UTC))
     app.tuner.stop(tuning_id)
 
 
-@guarded(ANALYST, "tuning.resume", about="tuning {tuning_id}")
+@guarded(ANALYST, "tuning.resume", tuning="tuning_id")
 def resume_tuning(app: Application, tuning_id: int) -> None:
     """Go on with one that failed or was cancelled, behind its last whole pass."""
     if any(one.id != tuning_id for one in tuning_store.running(app.database)):
@@ -130,7 +130,7 @@ def resume_tuning(app: Application, tuning_id: int) -> None:
     app.tuner.begin(tuning_store.get(app.database, tuning_id))
 
 
-@guarded(ANALYST, "tuning.keep", about="tuning {tuning_id} {name}")
+@guarded(ANALYST, "tuning.keep", about="tuning {tuning_id} {name}", tuning="tuning_id")
 def keep_tuning(app: Application, tuning_id: int, name: str = "") -> str:
     """Make an installed checkpoint of the result; returns its `model_source`. It is not used until somebody says so."""
     tuning = tuning_store.get(app.database, tuning_id)
@@ -165,7 +165,7 @@ def keep_tuning(app: Application, tuning_id: int, name: str = "") -> str:
     return str(target.resolve())
 
 
-@guarded(ANALYST, "tuning.discard", about="tuning {tuning_id}")
+@guarded(ANALYST, "tuning.discard", tuning="tuning_id")
 def discard_tuning(app: Application, tuning_id: int) -> None:
     """Remove what a fine-tuning has left on the disk; its figures stay in the list."""
     tuning = tuning_store.get(app.database, tuning_id)

@@ -1,4 +1,7 @@
-"""Fine-tuning jobs in the database. A change of state names the states, and where it matters the owner, before it."""
+"""Fine-tuning jobs in the database. A change of state names the states, and where it matters the owner, before it.
+
+Lists show those that who acts may see; whether one may be changed is asked above the services.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,9 @@ from core.errors import StorageError
 from core.storage.database import storage_errors, writing
 from core.storage.tables import utc_now
 from core.storage.tuning_tables import TuningRow
+from core.storage.visibility import mine, owner_values
 
-COLUMNS = TuningRow.__table__.columns
+COLUMNS = [one for one in TuningRow.__table__.columns if one.name not in ("user_id", "project_id")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ def create(
             history=[],
             scores={},
             state="running",
+            **owner_values(engine),
         )
         session.add(row)
         session.flush()
@@ -71,7 +76,7 @@ def create(
 
 def get(engine: Engine, tuning_id: int) -> Tuning:
     """One of them. Raises StorageError when there is none of that number."""
-    found = _read(engine, select(*COLUMNS).where(TuningRow.id == tuning_id))
+    found = _read(engine, select(*COLUMNS).where(TuningRow.id == tuning_id, *mine(engine, TuningRow)))
     if not found:
         raise StorageError(f"没有编号为 {tuning_id} 的微调，它可能已被删除。请刷新列表。")
     return found[0]
@@ -79,11 +84,12 @@ def get(engine: Engine, tuning_id: int) -> Tuning:
 
 def newest(engine: Engine, *, limit: int = 20) -> list[Tuning]:
     """The last ones, newest first."""
-    return _read(engine, select(*COLUMNS).order_by(TuningRow.id.desc()).limit(limit))
+    query = select(*COLUMNS).where(*mine(engine, TuningRow))
+    return _read(engine, query.order_by(TuningRow.id.desc()).limit(limit))
 
 
 def running(engine: Engine) -> list[Tuning]:
-    """Those that run or that a process has left."""
+    """Those that run or that a process has left, whosever they are: there is room for one on the machine."""
     return _read(engine, select(*COLUMNS).where(TuningRow.state == "running").order_by(TuningRow.id))
 
 

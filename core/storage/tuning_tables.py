@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, String, Text
+from sqlalchemy import JSON, CheckConstraint, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.storage.tables import Base, UtcDateTime, utc_now
@@ -17,9 +17,15 @@ class TuningRow(Base):
     """One fine-tuning: what it starts from and learns from, how far it is, and what became of the result."""
 
     __tablename__ = "tunings"
-    __table_args__ = (CheckConstraint(f"state IN {TUNING_STATES}", name="state"),)
+    __table_args__ = (
+        CheckConstraint(f"state IN {TUNING_STATES}", name="state"),
+        Index(None, "user_id", "id"),
+        Index(None, "project_id", "id"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(default=1, server_default="1")
+    project_id: Mapped[int] = mapped_column(default=1, server_default="1")
     # what the result is to be called
     name: Mapped[str] = mapped_column(String(255))
     # the checkpoint that it starts from, as settings name it

@@ -16,8 +16,10 @@ from sqlalchemy.orm import Session
 from core.access.principal import DEFAULT_PROJECT, LOCAL_USER
 from core.errors import AccessError
 from core.storage.access_tables import MemberRow, ProjectRow, UserRow
+from core.storage.batch_store import BatchRow
 from core.storage.database import storage_errors, writing
 from core.storage.tables import DocumentRow, RunRow, SchemaRow
+from core.storage.tuning_tables import TuningRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +97,9 @@ def change_user(engine: Engine, user_id: int, **values: Any) -> None:
 
 
 def remove_user(engine: Engine, user_id: int, *, heir: int) -> None:
-    """Remove a user and his sessions; documents, runs and schemas go to `heir`."""
+    """Remove a user and his sessions; documents, runs, schemas and the rest go to `heir`."""
     with _transaction(engine) as session:
-        for table in (DocumentRow, RunRow, SchemaRow):
+        for table in (DocumentRow, RunRow, SchemaRow, TuningRow, BatchRow):
             session.execute(update(table).where(table.user_id == user_id).values(user_id=heir))
         session.execute(delete(UserRow).where(UserRow.id == user_id, UserRow.id != LOCAL_USER))
 

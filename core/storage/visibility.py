@@ -1,4 +1,4 @@
-"""Which documents, runs and schemas who acts may see: conditions of every query, and a check of numbers given.
+"""Which documents, runs, schemas and fine-tunings who acts may see: conditions of queries, and checks of numbers given.
 
 Nothing is asked where everybody sees everything, so that a desk of one user runs the queries it always ran.
 """
@@ -15,13 +15,14 @@ from sqlalchemy.orm import Session
 from core.access.principal import EVERYBODY, USER, principal_of
 from core.errors import InputError, StorageError
 from core.storage.tables import DocumentRow, RunDocumentRow, RunRow, SchemaRow
+from core.storage.tuning_tables import TuningRow
 
 # Numbers looked up in one statement.
 LOOKUP = 5_000
 
 
 def mine(bind: Engine | Connection, row: Any) -> list[ColumnElement[bool]]:
-    """What a query over DocumentRow, RunRow or SchemaRow (or an alias of it) must ask for."""
+    """What a query over DocumentRow, RunRow, SchemaRow or TuningRow (or an alias of it) must ask for."""
     who = principal_of(bind)
     if who.sees_all:
         return []
@@ -29,7 +30,7 @@ def mine(bind: Engine | Connection, row: Any) -> list[ColumnElement[bool]]:
 
 
 def owner_values(bind: Engine | Connection) -> dict[str, int]:
-    """The owner of a new document, run or schema, as values of its row."""
+    """The owner of a new document, run, schema or fine-tuning, as values of its row."""
     who = principal_of(bind)
     return {"user_id": who.user_id, "project_id": who.project_id}
 
@@ -61,6 +62,16 @@ def check_run(engine: Engine, run_id: int) -> None:
     """Raise StorageError, as for a run that is not there, when it may not be seen."""
     if not visible_runs(engine, (run_id,)):
         raise StorageError(f"没有编号为 {run_id} 的运行记录，它可能已被删除。请刷新列表。")
+
+
+def check_tuning(engine: Engine, tuning_id: int) -> None:
+    """Raise StorageError, as for a fine-tuning that is not there, when it may not be seen."""
+    if principal_of(engine).sees_all:
+        return
+    query = select(TuningRow.id).where(TuningRow.id == tuning_id, *mine(engine, TuningRow))
+    with engine.connect() as connection:
+        if connection.scalar(query) is None:
+            raise StorageError(f"没有编号为 {tuning_id} 的微调，它可能已被删除。请刷新列表。")
 
 
 def check_documents(engine: Engine, document_ids: Sequence[int]) -> None:

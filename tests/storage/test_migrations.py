@@ -10,7 +10,7 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, MetaData, Table, inspect, text
 
-from core.storage import queries
+from core.storage import queries, tuning_store
 from core.storage.database import migrate, migrations, writing
 from core.storage.search_index import catch_up
 from core.storage.store import Store
@@ -128,6 +128,25 @@ def test_data_of_the_newest_version_survives_the_way_down_and_up(empty: Engine) 
     assert queries.get_run(empty, run).annotations == 6
     assert queries.count_documents(empty, "妻子是李") == 3
     assert catch_up(empty) == (3 if empty.dialect.name == "sqlite" else 0)
+
+
+def test_fine_tunings_of_before_belong_to_the_machine_s_own_user_and_survive(empty: Engine) -> None:
+    go(empty, "0011", up=True)
+    with writing(empty).begin() as connection:
+        old = Table("tunings", MetaData(), autoload_with=connection)
+        values: dict[str, Any] = {"options": {}, "data": {"runs": [1]}, "progress": {}, "scores": {}}
+        values |= {"name": "旧", "source": "m", "folder": "/x", "history": [{"step": 1}], "state": "done"}
+        values["created_at"] = datetime.fromisoformat(WHEN)
+        connection.execute(old.insert(), values)
+    go(empty, "0012", up=True)
+    with empty.connect() as connection:
+        row = connection.execute(text("SELECT user_id, project_id, name FROM tunings")).one()
+    assert tuple(row) == (1, 1, "旧")
+    assert tuning_store.get(empty, 1).history == [{"step": 1}]
+    go(empty, "0011", up=False)
+    with empty.connect() as connection:
+        table = Table("tunings", MetaData(), autoload_with=connection)
+        assert "user_id" not in table.c and connection.execute(table.select()).one().data == {"runs": [1]}
 
 
 def test_the_way_down_to_nothing_leaves_no_table(empty: Engine) -> None:
