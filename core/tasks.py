@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from core.errors import InputError, SchemaError
+from core.mentions import THINGS, Question, pronouns_in, questions
 from core.schemas.schema import Schema, SchemaType, parse_schema
 from core.types import Annotation, Candidate, Document, Link, Path, Span
 
@@ -223,35 +224,50 @@ def mark_coreference(text: str, candidate: Span, pronoun: Span) -> str:
 
 
 def _coreference(document: Document, schema: Schema) -> Plan:
-    """For every pronoun and candidate: does the one stand for the other?"""
-    del schema  # the question is built from the marked words
-    if not document.candidates or not document.pronouns:
-        raise InputError(f"{_label(document)}缺少候选词或代词：请填写 candidates 和 pronouns")
+    """For pronouns and candidates: does the one stand for the other? What is not marked is looked for first.
+
+    Of what is marked every pronoun is judged against every candidate; see `core.mentions` for what is found.
+    """
+    del schema  # the question is built from the words
+    text = document.text
     for span in (*document.candidates, *document.pronouns):
-        if document.text[span.start : span.end] != span.text or span.start >= span.end:
+        if text[span.start : span.end] != span.text or span.start >= span.end:
             raise InputError(f"{_label(document)}：[{span.start}, {span.end}) 处不是“{span.text}”，请检查位置")
-    pairs = [(p, c) for p in document.pronouns for c in document.candidates if p != c]
-    requests = []
-    for pronoun, candidate in pairs:
-        names = {
-            COREFERENCE.format(pronoun=pronoun.text, candidate=candidate.text, answer=answer): None
-            for answer in ("是的", "不是")
-        }
-        text = mark_coreference(document.text, candidate, pronoun)
-        requests.append(Request(text, parse_schema(names), CLASSIFY, reduce=True))
-    answers = yield requests
+    pronouns = document.pronouns or tuple(pronouns_in(text))
+    if not pronouns:
+        return Finding((), (Answer((), notes=("正文里没有名单上的代词：请标出代词（pronouns）",)),))
+    answers: list[Answer] = []
+    notes: tuple[str, ...] = ()
+    if document.candidates:
+        pairs = [Question(p, c, Span(0, len(text), text)) for p in pronouns for c in document.candidates if p != c]
+    else:
+        answers = yield [Request(text, parse_schema(list(THINGS)))]
+        pairs, notes = questions(text, pronouns, _read(answers[0], annotation_tree).annotations)
+    judged = (yield [_same(one) for one in pairs]) if pairs else []
     annotations = []
     near = []
-    for (pronoun, candidate), answer in zip(pairs, answers, strict=True):
+    for pair, answer in zip(pairs, judged, strict=True):
         for (link,) in (*answer.paths, *answer.near):
             name = "指代" if link.type.endswith("是的") else "不指代"
-            child = Annotation("候选词", candidate.start, candidate.end, candidate.text, link.score)
-            said = Annotation(name, pronoun.start, pronoun.end, pronoun.text, link.score)
+            child = Annotation("候选词", pair.name.start, pair.name.end, pair.name.text, link.score)
+            said = Annotation(name, pair.pronoun.start, pair.pronoun.end, pair.pronoun.text, link.score)
             if (link,) in answer.paths:
                 annotations.append(replace(said, children=(child,)))
             else:
                 near.append(Candidate(child, (said,), link.confidence))
-    return Finding(tuple(annotations), tuple(answers), tuple(near))
+    return Finding(tuple(annotations), (*answers, *judged, Answer((), notes=notes)), tuple(near))
+
+
+def _same(pair: Question) -> Request:
+    """Whether the two words of a pair are the same, asked as the reference does."""
+    names = [
+        COREFERENCE.format(pronoun=pair.pronoun.text, candidate=pair.name.text, answer=answer)
+        for answer in ("是的", "不是")
+    ]
+    start = pair.passage.start
+    name, pronoun = (replace(one, start=one.start - start, end=one.end - start) for one in (pair.name, pair.pronoun))
+    marked = mark_coreference(pair.passage.text, name, pronoun)
+    return Request(marked, parse_schema(names), CLASSIFY, reduce=True)
 
 
 def _reading(document: Document, schema: Schema) -> Plan:

@@ -13,7 +13,7 @@ from core.tasks import TASKS
 from core.types import AnnotatedDocument, Annotation, Candidate, Document, Span
 from core.views import word_marks
 from core.views.cards import answer_marks, aspect_counts, event_cards, opinion_cards, question_order
-from core.views.chains import chain_marks, chains_of, pronouns_in
+from core.views.chains import chain_marks, chains_of
 from core.views.classes import class_bars, class_scores, class_tree
 from core.views.figures import figure_of
 from core.views.report import report_page
@@ -123,12 +123,6 @@ def test_answers_are_marked_under_the_short_names_of_their_questions() -> None:
     asked = question_order(["几点？", "在哪？"], found)
     assert asked == ["几点？", "在哪？", "选什么？"]
     assert [(one.type, one.text) for one in answer_marks(asked, found, word)] == [("card.question 2", "东街")]
-
-
-def test_pronouns_are_found_and_words_that_only_contain_one_are_not() -> None:
-    text = "其他人说，它们和他自己的吉他，尤其是该公司其产品"
-    assert [one.text for one in pronouns_in(text)] == ["它们", "他", "自己", "该公司", "其"]
-    assert all(text[one.start : one.end] == one.text for one in pronouns_in(text))
 
 
 def test_a_pronoun_joins_the_chain_it_most_surely_belongs_to() -> None:

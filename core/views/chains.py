@@ -1,26 +1,15 @@
-"""Pronouns of Chinese, and coreference as chains of words that stand for the same. Pure.
+"""Coreference as chains of words that stand for the same. Pure.
 
 Offsets are code points of the document.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from core.types import Annotation, Span
+from core.types import Annotation
 
-PRONOUNS = (
-    "他们", "她们", "它们", "他", "她", "它", "其", "自己", "前者", "后者", "对方", "双方", "两人", "二人", "本人",
-    "此人", "该公司", "该企业", "该机构", "该产品", "该项目", "该地", "该市", "该校",
-)  # fmt: skip
-# Words in which one of them is no pronoun.
-_OTHER = (
-    "其他", "其它", "其中", "其实", "其余", "其次", "其间", "其一", "其二", "尤其", "极其", "何其", "与其", "土耳其",
-    "吉他", "他人", "他国", "他乡",
-)  # fmt: skip
-_FIND = re.compile("|".join(map(re.escape, (*sorted(_OTHER, key=len, reverse=True), *PRONOUNS))))
 REFERS = "指代"
 
 
@@ -40,12 +29,6 @@ class Chain:
 
     name: str
     members: tuple[Member, ...]
-
-
-def pronouns_in(text: str) -> list[Span]:
-    """Every pronoun of the list that stands in `text`, in text order, none within another."""
-    found = _FIND.finditer(text)
-    return [Span(one.start(), one.end(), one[0]) for one in found if one[0] not in _OTHER]
 
 
 def chains_of(annotations: Sequence[Annotation]) -> tuple[list[Chain], list[Member]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from core.types import AnnotatedDocument, Annotation
@@ -55,6 +56,22 @@ def triples(document: AnnotatedDocument) -> list[Triple]:
         for node in walk(document.annotations)
         if node.above
     ]
+
+
+def event_nodes(events: Sequence[Annotation]) -> list[Annotation]:
+    """The events, the text of each its type and its trigger; a number tells apart those of the same words."""
+    names = [f"{base_name(event.type)} · {event.text}" for event in events]
+    several, seen = Counter(names), Counter[str]()
+    nodes = []
+    for name, event in zip(names, events, strict=True):
+        seen[name] += 1
+        nodes.append(replace(event, text=f"{name} {seen[name]}" if several[name] > 1 else name))
+    return nodes
+
+
+def event_triples(nodes: Iterable[Annotation]) -> list[Triple]:
+    """Event, role, argument, of all `nodes` of `event_nodes`."""
+    return [Triple(event, base_name(child.type), child) for event in nodes for child in event.children]
 
 
 def base_name(name: str) -> str:

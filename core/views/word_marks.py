@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from core.mentions import pronouns_in
 from core.types import Document, Span
-from core.views.chains import pronouns_in
 
 CANDIDATE, PRONOUN = "candidate", "pronoun"
 KINDS = (CANDIDATE, PRONOUN)

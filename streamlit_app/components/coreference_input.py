@@ -1,4 +1,4 @@
-"""The input of coreference: words are marked as candidates and pronouns by pressing them in the text."""
+"""The input of coreference: words are marked by pressing them in the text; what is not marked is looked for."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ import streamlit as st
 
 from core import job_services
 from core.errors import RexError
+from core.mentions import MOST_NAMES, REACH, THINGS, pronouns_in
 from core.types import Document, Span
 from core.views import word_marks
 from core.views.findings import flat_spans
 from core.views.word_marks import CANDIDATE, KINDS, PRONOUN, Mark, Marks
-from streamlit_app.components.document_input import choose_source, text_field
-from streamlit_app.components.document_upload import document_upload
+from streamlit_app.components.document_input import MANY, choose_source, many_documents, text_field
 from streamlit_app.components.job_progress import PATIENCE_S, find_jobs, job_progress, working
 from streamlit_app.components.messages import show_error
 from streamlit_app.components.stored_results import find_results
 from streamlit_app.i18n import t
 from streamlit_app.resources import application
 
-# What a pronoun may stand for.
-THINGS = {"人物": None, "组织机构": None, "地理位置": None, "产品": None, "物品": None, "作品": None}
 FRONTEND = Path(__file__).resolve().parents[1] / "frontend"
 _MARKER = st.components.v2.component(
     "marker",
@@ -36,15 +34,20 @@ _MARKER = st.components.v2.component(
 
 
 def coreference_input(task: str) -> list[Document]:
-    """A text with the words to compare, or files that mark them."""
-    if choose_source(task) == "file":
-        st.caption(t("input.coref.file"))
-        return document_upload(task)
+    """A text whose words may be marked, or many documents; where nothing is marked the words are looked for."""
+    source = choose_source(task, MANY)
+    if source in MANY[1:]:
+        st.caption(_found_by_itself())
+        if source == "file":
+            st.caption(t("input.coref.file"))
+        return many_documents(task, source)
     text = text_field(task)
     candidates, pronouns = marked_words(task, text)
-    if not (text.strip() and candidates and pronouns):
-        return []
-    return [Document(text, candidates=candidates, pronouns=pronouns)]
+    return [Document(text, candidates=candidates, pronouns=pronouns)] if text.strip() else []
+
+
+def _found_by_itself() -> str:
+    return t("coref.auto", names=MOST_NAMES, reach=REACH)
 
 
 def marked_words(task: str, text: str) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
@@ -80,10 +83,18 @@ def marked_words(task: str, text: str) -> tuple[tuple[Span, ...], tuple[Span, ..
         on_mark_change=lambda: _turn(task),
     )
     candidates, pronouns = marks.spans(CANDIDATE), marks.spans(PRONOUN)
-    st.caption(
-        t("coref.pairs", candidates=len(candidates), pronouns=len(pronouns), pairs=len(candidates) * len(pronouns))
-    )
+    st.caption(_told(text, len(candidates), len(pronouns)))
     return candidates, pronouns
+
+
+def _told(text: str, candidates: int, pronouns: int) -> str:
+    """What will be judged, as far as it is known before the model has looked for names."""
+    if not candidates:
+        count = pronouns or len(pronouns_in(text))
+        return t("coref.unmarked", pronouns=count) + " " + _found_by_itself()
+    count = pronouns or len(pronouns_in(text))
+    said = t("coref.pairs", candidates=candidates, pronouns=count, pairs=candidates * count)
+    return said if pronouns else said + " " + t("coref.all_pronouns")
 
 
 def put_marks(task: str, document: Document) -> None:
@@ -122,7 +133,7 @@ def _find(task: str) -> None:
     text = st.session_state[_key(task)].text
     try:
         with working(app):
-            job = job_services.start_job(app, [Document(text)], task="ner", schema=THINGS)
+            job = job_services.start_job(app, [Document(text)], task="ner", schema=list(THINGS))
             job_services.wait_for_jobs(app, [job], PATIENCE_S)
     except RexError as error:
         st.session_state[f"{task}-find-error"] = error

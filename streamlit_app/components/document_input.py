@@ -14,6 +14,8 @@ from streamlit_app.i18n import t
 
 Inputs = Callable[[str], list[Document]]
 MANY = ("text", "lines", "file", "stored")
+MOST_TOLD = 20
+PARTED = re.compile(r"[\t|｜]")
 WORDS = re.compile(r"[、，,；;\s]+")
 
 
@@ -21,16 +23,18 @@ def text_input(task: str) -> list[Document]:
     """One text, several a line each, files, or stored documents."""
     source = choose_source(task, MANY)
     if source in MANY[1:]:
-        return _many(task, source)
+        return many_documents(task, source)
     text = text_field(task)
     return [Document(text)] if text.strip() else []
 
 
 def pair_input(task: str) -> list[Document]:
-    """Two texts to compare, or files with a column for each."""
-    source = choose_source(task, ("text", "file", "stored"))
+    """Two texts to compare, a pair a line, files with a column for each, or stored pairs."""
+    source = choose_source(task, MANY)
     if source == "stored":
-        return [one for one in _many(task, source) if one.text_pair]
+        return [one for one in many_documents(task, source) if one.text_pair]
+    if source == "lines":
+        return _pairs(task)
     if source == "file":
         st.caption(t("input.pair.file"))
         documents = document_upload(task, pair=True)
@@ -43,11 +47,28 @@ def pair_input(task: str) -> list[Document]:
     return [Document(first, text_pair=second)] if first.strip() and (second or "").strip() else []
 
 
+def _pairs(task: str) -> list[Document]:
+    """A pair a line, its texts parted by a tab, as a spreadsheet gives them, or by a bar; others are named."""
+    st.caption(t("input.pair.lines"))
+    documents, alone = [], []
+    for number, one in enumerate(lines_input(task), 1):
+        first, *others = (part.strip() for part in PARTED.split(one.text, maxsplit=1))
+        if first and others and others[0]:
+            documents.append(Document(first, text_pair=others[0]))
+        else:
+            alone.append(str(number))
+    if alone:
+        st.warning(
+            t("input.pair.lines.alone", lines="、".join(alone[:MOST_TOLD]), count=len(alone)), icon=":material/warning:"
+        )
+    return documents
+
+
 def aspect_input(task: str) -> list[Document]:
     """A text with the aspects to judge (none: the model finds them), or many documents as in `text_input`."""
     source = choose_source(task, MANY)
     if source in MANY[1:]:
-        return _many(task, source)
+        return many_documents(task, source)
     text = text_field(task)
     words = _words(f"{task}-aspects", "input.aspects")
     for word in words:
@@ -56,7 +77,8 @@ def aspect_input(task: str) -> list[Document]:
     return [Document(text, aspects=tuple(words))] if text.strip() else []
 
 
-def _many(task: str, source: str) -> list[Document]:
+def many_documents(task: str, source: str) -> list[Document]:
+    """The documents of a source that is not "text"."""
     if source == "lines":
         return lines_input(task)
     return stored_input(task) if source == "stored" else document_upload(task)

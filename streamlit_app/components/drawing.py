@@ -15,7 +15,7 @@ from streamlit_app.components.annotated_text import annotated_text
 from streamlit_app.components.annotation_table import annotation_table, pronoun_table, triple_table
 from streamlit_app.components.charts import schema_sunburst
 from streamlit_app.components.relation_arcs import relation_arcs
-from streamlit_app.components.relation_graph import relation_graph
+from streamlit_app.components.relation_graph import event_graph, relation_graph
 from streamlit_app.i18n import t
 
 Drawer = Callable[[AnnotatedDocument, Schema | None, str], None]
@@ -113,6 +113,7 @@ def _relations(result: AnnotatedDocument, schema: Schema | None, key: str) -> No
 
 def _events(result: AnnotatedDocument, schema: Schema | None, key: str) -> None:
     cards.event_cards(result)
+    event_graph(result, key=f"{key}-graph")
 
 
 def _opinions(result: AnnotatedDocument, schema: Schema | None, key: str) -> None:

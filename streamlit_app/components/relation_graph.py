@@ -1,8 +1,9 @@
-"""Relations as a graph: an arrow from each subject to its object, named after the relation."""
+"""Relations and events as a graph: an arrow from subject to object, or event to argument, with its relation or role."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from math import ceil, sqrt
 
 import networkx as nx
@@ -10,8 +11,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.rendering import type_colour
-from core.types import AnnotatedDocument
-from core.views.findings import Triple, triples
+from core.types import AnnotatedDocument, Annotation
+from core.views.findings import Triple, base_name, event_nodes, event_triples, triples
 from streamlit_app.components.charts import escape, ink, paper
 from streamlit_app.i18n import t
 
@@ -32,9 +33,26 @@ def relation_graph(result: AnnotatedDocument, *, key: str) -> None:
         return
     if len(found) > MAX_EDGES:
         st.caption(t("graph.strongest", shown=MAX_EDGES, count=len(found)))
-    st.plotly_chart(
-        figure(found[:MAX_EDGES]), key=key, config={"displayModeBar": False}, alt=t("graph.alt", count=len(found))
-    )
+    _draw(figure(found[:MAX_EDGES]), key=key, alt=t("graph.alt", count=len(found)))
+
+
+def event_graph(result: AnnotatedDocument, *, key: str) -> None:
+    """Draw events with their arguments; the same words as arguments of several events join these."""
+    nodes = event_nodes(result.annotations)
+    found = sorted(event_triples(nodes), key=lambda one: -one.object.score)
+    if not found:
+        return
+    users = Counter(words for words, _ in {(one.object.text, one.subject.text) for one in found})
+    shared = sum(count > 1 for count in users.values())
+    st.caption(t("graph.events", events=len(nodes), arguments=len(users), shared=shared))
+    if len(found) > MAX_EDGES:
+        st.caption(t("graph.strongest", shown=MAX_EDGES, count=len(found)))
+    drawing = figure(found[:MAX_EDGES], alone=nodes)
+    _draw(drawing, key=key, alt=t("graph.events.alt", events=len(nodes), arguments=len(users)))
+
+
+def _draw(drawing: go.Figure, *, key: str, alt: str) -> None:
+    st.plotly_chart(drawing, key=key, config={"displayModeBar": False}, alt=alt)
 
 
 def scored(one: Triple) -> str:
@@ -42,19 +60,25 @@ def scored(one: Triple) -> str:
     return f"{one.relation} {one.object.score:.2f}"
 
 
-def figure(found: list[Triple], *, label: Callable[[Triple], str] = scored) -> go.Figure:
+def figure(
+    found: list[Triple], *, label: Callable[[Triple], str] = scored, alone: Iterable[Annotation] = ()
+) -> go.Figure:
     """Nodes are mentions of the same words, coloured by type; arrows of the same pair share one line.
 
-    `label`: what an arrow says.
+    `label`: what an arrow says; `alone`: nodes to be drawn even without an arrow.
     """
     kinds: dict[str, str] = {}
     edges: dict[tuple[str, str], list[str]] = {}
     for one in found:
         subject, target = one.subject.text or "—", one.object.text or "—"
-        kinds.setdefault(subject, one.subject.type)
+        kinds.setdefault(subject, base_name(one.subject.type))
         kinds.setdefault(target, _object_type(one.object.type))
         edges.setdefault((subject, target), []).append(label(one))
-    places, width, rows = _layout(nx.Graph(list(edges)))
+    for node in alone:
+        kinds.setdefault(node.text or "—", base_name(node.type))
+    graph = nx.Graph(list(edges))
+    graph.add_nodes_from(kinds)
+    places, width, rows = _layout(graph)
     drawing = go.Figure()
     for (subject, target), names in edges.items():
         _arrow(drawing, places[subject], places[target], label="、".join(dict.fromkeys(names)))

@@ -22,7 +22,7 @@ from core.inference.scheduler import Scheduler
 from core.model.checkpoint import Checkpoint, load_checkpoint, read_files
 from core.schemas.schema import parse_schema
 from core.tasks import TASKS, schema_for
-from core.types import AnnotatedDocument, Annotation, Document
+from core.types import AnnotatedDocument, Annotation, Document, Span
 
 TINY = Path(__file__).parents[1] / "fixtures" / "tiny"
 SENTENCE = "小说家陈静1972年3月出生于杭州，毕业于浙江大学，丈夫是画家林涛。"
@@ -167,7 +167,7 @@ def test_one_bad_document_gets_a_message_and_the_others_go_on(tiny: Engine) -> N
     items = [
         _item("ner", SENTENCE, NER),
         _item("matching", "没有第二段", id="m1"),
-        _item("coref", "小明说他累了。", id="c1"),
+        _item("coref", "小明说他累了。", id="c1", pronouns=(Span(0, 1, "他"),)),
         _item("atsc", "房间很好", id="a1", aspects=("房间", " ")),
         _item("ner", "\u3000\n", NER),
         _item("ner", SENTENCE, NER),
@@ -176,7 +176,7 @@ def test_one_bad_document_gets_a_message_and_the_others_go_on(tiny: Engine) -> N
     assert [bool(result.error) for result in results] == [False, True, True, True, True, False]
     assert "m1" in results[1].error
     assert "text_pair" in results[1].error
-    assert "candidates" in results[2].error
+    assert "[0, 1) 处不是“他”" in results[2].error
     assert "aspects" in results[3].error
     assert "正文为空" in results[4].error
     assert _spans(results[0]) == _spans(results[5])

@@ -78,7 +78,6 @@ def test_all_pronouns_are_judged_against_all_candidates_without_a_mark_in_the_te
     go(desk, "coreference")
     text = "小王把书给了小李，他说他看完了。"
     desk.text_area(key="coref-text").set_value(text).run()
-    assert desk.button(key="coref-run").disabled
     marks = desk.session_state["coref-marks"]
     for start in (0, 6):
         marks = turn(marks, Mark(start, start + 2, CANDIDATE))
@@ -91,7 +90,8 @@ def test_all_pronouns_are_judged_against_all_candidates_without_a_mark_in_the_te
     assert [one.start for one in result.document.pronouns] == [9, 11]
     assert result.document.text == text
     desk.button(key="coref-mark-none").click().run()
-    assert "将判断 0 对" in captions(desk) and desk.button(key="coref-run").disabled
+    assert "代词 2 个。候选词由模型自动查找" in captions(desk).replace(" 候", "候")
+    assert not desk.button(key="coref-run").disabled, "what is not marked is looked for"
 
 
 def test_the_model_finds_candidates_to_press(desk: AppTest) -> None:
@@ -165,6 +165,28 @@ def test_relations_are_arcs_or_marked_text_with_types_to_switch_off() -> None:
     [pills] = [one for one in page.get("button_group") if "-types-" in str(one.key)]
     page.get_by_key(str(pills.key)).set_value(["人物"]).run()
     assert "配偶(人物)" not in html_of(page) and 'title="人物　0.90">张三' in html_of(page)
+
+
+def test_events_that_share_an_argument_are_joined_in_a_graph() -> None:
+    text = "甲公司收购乙公司，甲公司起诉<b>丙</b>，收购"
+    buyer, other = Annotation("收购方", 0, 3, "甲公司", 0.9), Annotation("被收购方", 5, 8, "乙公司", 0.8)
+    plaintiff, accused = Annotation("原告", 9, 12, "甲公司", 0.9), Annotation("被告", 14, 22, "<b>丙</b>", 0.7)
+    events = (
+        Annotation("收购(事件触发词)", 3, 5, "收购", 0.9, (buyer, other)),
+        Annotation("诉讼(事件触发词)", 12, 14, "起诉", 0.9, (plaintiff, accused)),
+        Annotation("收购(事件触发词)", 23, 25, "收购", 0.6),
+    )
+    page = drawn(AnnotatedDocument(Document(text), "ee", events))
+    assert not page.exception
+    assert "3 个事件，3 个论元，其中 1 个为几个事件共有" in captions(page)
+    [chart] = page.get("plotly_chart")
+    spec = json.loads(chart.proto.spec)
+    nodes = [name for trace in spec["data"] for name in trace["text"]]
+    assert sorted(nodes) == sorted(
+        ["收购 · 收购 1", "收购 · 收购 2", "诉讼 · 起诉", "甲公司", "乙公司", "&lt;b&gt;丙&lt;/b&gt;"]
+    )
+    arrows = [one["text"] for one in spec["layout"]["annotations"] if one.get("text")]
+    assert sorted(arrows) == ["原告 0.90", "收购方 0.90", "被告 0.70", "被收购方 0.80"]
 
 
 def test_a_hierarchy_is_a_tree_and_rings_of_all_that_was_asked() -> None:
