@@ -91,9 +91,13 @@ def submit_batch(
     """Start a batch over a file or folder below the folder of batches; returns its number.
 
     ray: an address as the command takes it, empty: on this machine. Raises InputError for a path that leads out of the
-    folder, SchemaError when the schema cannot be asked.
+    folder, without Ray or for an address of no cluster, SchemaError when the schema cannot be asked.
     """
     _inside(app, input)
+    if ray:
+        ray_start.check_address(ray)
+        if not has_ray():
+            raise InputError(ray_start.MISSING)
     (item,) = make_items([Document("。")], task=task, schema=schema)
     check_schema(app.settings, item.schema)
     options = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +14,7 @@ from core.inference.engine import Engine
 from core.readers.jsonl import document_from_json
 from core.schemas.schema import Schema, parse_schema
 from core.tasks import find_task, schema_for
+from core.telemetry.measures import BATCHES_READ, DOCUMENTS_READ, TOKENS_READ, total
 from core.types import AnnotatedDocument, Document
 
 
@@ -25,6 +28,22 @@ class Model:
     device: str
     parameters: int
     load_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the engine of one process has read so far: tokens without padding, batches as the scheduler formed them."""
+
+    process: str
+    documents: int
+    tokens: int
+    batches: int
+
+
+def load_of() -> Load:
+    """The load of this process."""
+    counts = (int(total(name)) for name in (DOCUMENTS_READ, TOKENS_READ, BATCHES_READ))
+    return Load(f"{platform.node()}/{os.getpid()}", *counts)
 
 
 def model_of(engine: Engine) -> Model:

@@ -1,6 +1,6 @@
 """The engine as an HTTP service: who may ask, how much at once, and what is answered when it cannot be.
 
-GET /healthz (it runs), GET /readyz (the model is loaded), GET /v1/model, POST /v1/check, POST /v1/annotate.
+GET /healthz (it runs), /readyz (the model is loaded), /v1/model, /v1/load; POST /v1/check, /v1/annotate.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from core.cluster.answering import Model
+from core.cluster.answering import Load, Model
 from core.cluster.wire import Ask, read_ask, write_error
 from core.errors import BusyError, Cancelled, DeviceError, EngineAwayError, InputError, RexError, SchemaError
 
@@ -39,6 +39,9 @@ class Backend(Protocol):
 
     async def model(self) -> Model | None:
         """The model; None while it is not loaded. Raises what kept it from being loaded."""
+
+    def load(self) -> list[Load]:
+        """What each engine has read, as far as is known here."""
 
     async def check(self, task: str, schema: Any) -> None:
         """Raise SchemaError or InputError when this cannot be asked."""
@@ -120,6 +123,10 @@ def make_app(backend: Backend, *, token: str, hosts: tuple[str, ...] = (), bound
     async def show_model(request: Request) -> Response:
         return JSONResponse(asdict(await _loaded(backend)))
 
+    async def show_load(request: Request) -> Response:
+        engines = [asdict(one) for one in backend.load()]
+        return JSONResponse({"waiting_tokens": answers.waiting_tokens, "engines": engines})
+
     async def check(request: Request) -> Response:
         fields = _object(await _body(request, bounds))
         await backend.check(str(fields.get("task", "")), fields.get("schema"))
@@ -137,6 +144,7 @@ def make_app(backend: Backend, *, token: str, hosts: tuple[str, ...] = (), bound
         Route("/healthz", _guarded(health, "")),
         Route("/readyz", _guarded(ready, "")),
         Route("/v1/model", _guarded(show_model, token)),
+        Route("/v1/load", _guarded(show_load, token)),
         Route("/v1/check", _guarded(check, token), methods=["POST"]),
         Route("/v1/annotate", _guarded(annotate, token), methods=["POST"]),
     ]

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
@@ -18,6 +19,12 @@ from core.readers.jsonl import LINE_CHARACTERS
 SUFFIXES = (".jsonl", ".ndjson", ".parquet")
 PART_BYTES = 8 * 2**20
 """Bytes of JSON lines in a part at most, so that a few large documents do not fill the memory."""
+
+S3 = "s3"
+S3_HINT = (
+    "请检查桶名、网络，以及 AWS_ACCESS_KEY_ID、AWS_SECRET_ACCESS_KEY、AWS_DEFAULT_REGION；"
+    "自建的对象存储另设 AWS_ENDPOINT_URL"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ class Part:
 
 
 def list_files(given: str) -> list[InputFile]:
-    """The files of a folder, a pattern (`reports/*.jsonl`), a single path, or the same below `s3://bucket/…`.
+    """The files of a folder, a pattern (`reports/*.jsonl`), a path, or the same below `file:///…` or `s3://bucket/…`.
 
     In the order of their names. Raises InputError when there is none, FormatError when the place cannot be read.
     """
@@ -66,7 +73,8 @@ def list_files(given: str) -> list[InputFile]:
         else:
             found, base = filesystem.get_file_info(fs.FileSelector(root.path, recursive=True)), root.path
     except OSError as error:
-        raise FormatError(f"无法读取输入 {given}：{error}。请检查路径和权限") from error
+        hint = "请检查路径和权限" if isinstance(filesystem, fs.LocalFileSystem) else S3_HINT
+        raise FormatError(f"无法读取输入 {given}：{error}。{hint}") from error
     files = []
     for one in found:
         name = str(PurePosixPath(one.path).relative_to(base))
@@ -77,7 +85,7 @@ def list_files(given: str) -> list[InputFile]:
                 continue
             if any(step.startswith((".", "_")) for step in PurePosixPath(name).parts):
                 continue  # what other programs keep beside their data
-            uri = one.path if isinstance(filesystem, fs.LocalFileSystem) else f"{_scheme(given)}{one.path}"
+            uri = one.path if isinstance(filesystem, fs.LocalFileSystem) else f"{S3}://{one.path}"
             files.append(InputFile(uri, name, one.size, str(one.mtime_ns)))
     if not files:
         raise InputError(f"输入 {given} 里没有 {'、'.join(SUFFIXES)} 文件")
@@ -135,20 +143,29 @@ def parquet_file(file: InputFile) -> pq.ParquetFile:
 
 
 def _place(given: str) -> tuple[fs.FileSystem, str]:
-    if "://" not in given:
+    """The file system, and the path in it, percent signs and wildcards as they stand."""
+    scheme, found, place = given.partition("://")
+    if not found:
         return fs.LocalFileSystem(), str(Path(given).expanduser().absolute())
+    if scheme == "file":
+        if not place.startswith("/"):
+            raise InputError(f"输入地址 {given} 无效：file:// 后应为完整路径，例如 file:///data/reports")
+        return fs.LocalFileSystem(), place
+    if scheme != S3:
+        raise InputError(f"不支持的输入地址 {given}：可以写文件夹、文件、file:///路径 或 s3://桶/目录")
+    bucket = place.partition("/")[0]
+    if not bucket or any(sign in bucket for sign in "@?*[]"):
+        raise InputError(f"输入地址 {given} 无效：s3:// 后应为桶的名称。凭据和端点请写在 AWS_* 环境变量里")
+    return _bucket(bucket), place.rstrip("/")
+
+
+@lru_cache(maxsize=8)
+def _bucket(name: str) -> fs.FileSystem:
+    """The file system of a bucket; finding its region asks the network. Raises FormatError when it cannot be found."""
     try:
-        # The part behind a wildcard is no path: the file system is found by what stands before it.
-        filesystem, _ = fs.FileSystem.from_uri(_scheme(given) + _divide(given.split("://", 1)[1])[0])
+        return fs.FileSystem.from_uri(f"{S3}://{name}")[0]
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise InputError(f"无法使用输入地址 {given}：{error}。可以写文件夹、文件或 s3://桶/目录") from error
-    if isinstance(filesystem, fs.LocalFileSystem):
-        return filesystem, given.split("://", 1)[1]
-    return filesystem, given.split("://", 1)[1].split("?", 1)[0]
-
-
-def _scheme(given: str) -> str:
-    return given.split("://", 1)[0] + "://"
+        raise FormatError(f"无法打开 {S3}://{name}：{error}。{S3_HINT}") from error
 
 
 def _divide(place: str) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from core.cluster.answering import Model, answer, check, model_of
+from core.cluster.answering import Load, Model, answer, check, load_of, model_of
 from core.cluster.http import Bounds, make_app
 from core.cluster.ray_start import connected, share
 from core.cluster.serve import CALLS_AT_ONCE, allowed_hosts
@@ -49,10 +49,10 @@ class Replica:
             return error
         return None
 
-    def annotate(self, ask: Ask) -> list[dict[str, Any]] | RexError:
-        """The result of each document, or what stopped them all."""
+    def annotate(self, ask: Ask) -> tuple[list[dict[str, Any]], Load] | RexError:
+        """The result of each document and what was read so far, or what stopped them all."""
         try:
-            return answer(self._engine, ask)
+            return answer(self._engine, ask), load_of()
         except RexError as error:
             return error
 
@@ -63,12 +63,17 @@ class RayBackend:
     def __init__(self, replicas: Any) -> None:
         self._replicas = replicas
         self._model: Model | None = None
+        self._loads: dict[str, Load] = {}
 
     async def model(self) -> Model | None:
         """The model of the replicas; they have loaded it before the door opens."""
         if self._model is None:
             self._model = await self._call("model")
         return self._model
+
+    def load(self) -> list[Load]:
+        """What each replica had read when it last answered; one that was killed keeps its line."""
+        return list(self._loads.values())
 
     async def check(self, task: str, schema: Any) -> None:
         """Raise SchemaError or InputError when this cannot be asked."""
@@ -77,7 +82,8 @@ class RayBackend:
     async def annotate(self, ask: Ask) -> list[dict[str, Any]]:
         """The result of each document, from as many replicas as there are stretches."""
         found = await asyncio.gather(*(self._call("annotate", one) for one in stretches(ask)))
-        return [result for some in found for result in some]
+        self._loads |= {load.process: load for _, load in found}
+        return [result for some, _ in found for result in some]
 
     async def _call(self, method: str, *arguments: Any) -> Any:
         from ray.exceptions import RayError

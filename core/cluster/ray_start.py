@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -11,10 +13,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
+
 from core.config import ROOT, Settings
 from core.errors import DeviceError, InputError
 
-LOCAL = "local"
+LOCAL, AUTO = "local", "auto"
+ADDRESS = re.compile(r"(?:[\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}", re.ASCII)
+TRIES = 3
+"""How often a cluster of this machine is started: Ray gives up after 30 seconds, too few on a crowded machine."""
+
 CORES_OF_AN_ACTOR = 4
 MISSING = "没有安装 Ray：请运行 pip install -r requirements-ray.txt；不加 --ray 则在这台机器上处理，结果文件相同"
 
@@ -34,12 +42,19 @@ def available() -> bool:
     return importlib.util.find_spec("ray") is not None
 
 
+def check_address(address: str) -> None:
+    """Raise InputError for an address that no cluster can have."""
+    if address not in (LOCAL, AUTO) and not ADDRESS.fullmatch(address):
+        raise InputError(f"Ray 集群的地址“{address}”无效：请写 local、auto，或 主机:端口，例如 10.0.0.5:6379")
+
+
 @contextmanager
 def connected(address: str) -> Iterator[Any]:
     """The module `ray`, connected: local starts a cluster of this machine, auto and host:port find one.
 
-    Raises InputError without Ray, DeviceError when nobody answers at the address.
+    Raises InputError without Ray or for a malformed address, DeviceError when nobody answers there.
     """
+    check_address(address)
     if not available():
         raise InputError(MISSING)
     import ray
@@ -47,19 +62,7 @@ def connected(address: str) -> Iterator[Any]:
     ours = not ray.is_initialized()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     if ours:
-        begin = {"address": LOCAL, "include_dashboard": False} if address == LOCAL else {"address": address}
-        try:
-            ray.init(
-                **begin,
-                log_to_driver=False,
-                logging_level=logging.WARNING,
-                # The actors import this very tree; machines of a cluster have it at the same place.
-                runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}},
-            )
-        except Exception as error:  # a node that does not come up in time, as on a crowded machine, is a bare Exception
-            raise DeviceError(
-                f"连不上 Ray 集群 {address}：{error}。请检查地址；机器太忙时集群也起不来，稍后再试"
-            ) from error
+        _connect(ray, address)
         if threading.current_thread() is threading.main_thread():
             for number, handler in handlers.items():  # Ray's own would end the process with an abort
                 signal.signal(number, handler)
@@ -68,6 +71,32 @@ def connected(address: str) -> Iterator[Any]:
     finally:
         if ours:
             ray.shutdown()
+
+
+def _connect(ray: Any, address: str) -> None:
+    begin: dict[str, Any] = {"address": address}
+    if address == LOCAL:
+        # Without this Ray's workers give way to every other process of the machine, which no engine here does.
+        begin |= {"include_dashboard": False, "_system_config": {"worker_niceness": 0}}
+    for left in reversed(range(TRIES if address == LOCAL else 1)):
+        before = set(psutil.Process().children(recursive=True))
+        try:
+            ray.init(
+                **begin,
+                log_to_driver=False,
+                logging_level=logging.WARNING,
+                # The actors import this very tree; machines of a cluster have it at the same place.
+                runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}},
+            )
+            return
+        except Exception as error:  # a node that does not come up in time is a bare Exception
+            for process in set(psutil.Process().children(recursive=True)) - before:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            if not left:
+                raise DeviceError(
+                    f"连不上 Ray 集群 {address}：{error}。请检查地址；机器太忙时集群也起不来，稍后再试"
+                ) from error
 
 
 def share(ray: Any, settings: Settings, *, actors: int) -> Lot:

@@ -15,7 +15,7 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 
-from core.cluster.answering import Model, answer, check, model_of
+from core.cluster.answering import Load, Model, answer, check, load_of, model_of
 from core.cluster.http import Bounds, make_app
 from core.cluster.wire import Ask
 from core.config import Settings
@@ -51,6 +51,10 @@ class LocalBackend:
         if self._problem is not None:
             raise self._problem
         return self._model
+
+    def load(self) -> list[Load]:
+        """What the engine has read."""
+        return [load_of()]
 
     async def check(self, task: str, schema: Any) -> None:
         """Raise SchemaError or InputError when this cannot be asked."""

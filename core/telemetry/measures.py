@@ -53,6 +53,8 @@ EVENTS = Counter(
     registry=REGISTRY,
 )
 
+DOCUMENTS_READ, TOKENS_READ, BATCHES_READ = "rex_documents_total", "rex_tokens_total", "rex_batches_total"
+
 # A series that appears only with its first event cannot be watched for it.
 for _kind in KINDS:
     LATENCY.labels(_kind)
@@ -74,6 +76,11 @@ class Result(Protocol):
 
 R = TypeVar("R", bound=Result)
 P = ParamSpec("P")
+
+
+def total(name: str) -> float:
+    """A counter of this process, summed over its labels."""
+    return sum(one.value for family in REGISTRY.collect() for one in family.samples if one.name == name)
 
 
 def engine_event(kind: str) -> None:

@@ -20,7 +20,8 @@ from streamlit_app.i18n import t, title
 
 BUSY_S, IDLE_S = 1.0, 10.0
 FORMS = ("jsonl", "parquet")
-HERE, LOCAL = "", "local"
+HERE, LOCAL, CLUSTER = "", "local", "auto"
+TITLES = {HERE: "batch.here", LOCAL: "batch.ray", CLUSTER: "batch.cluster"}
 ERROR = "batch-error"
 
 
@@ -71,19 +72,8 @@ def _new(app: Application) -> None:
     text_column = text.text_input(t("batch.text_column"), key="batch-text", placeholder=t("batch.by_name"))
     id_column = number.text_input(t("batch.id_column"), key="batch-id", placeholder=t("batch.by_name"))
     form = left.segmented_control(t("batch.form"), FORMS, default=FORMS[0], required=True, key="batch-form")
-    ray, actors = HERE, 0
-    if batch_services.has_ray():
-        places = {HERE: t("batch.here"), LOCAL: t("batch.ray")}
-        where, count = right.columns(2, vertical_alignment="bottom")
-        ray = where.segmented_control(
-            t("batch.where"), list(places), format_func=places.__getitem__, default=HERE, required=True, key="batch-ray"
-        )
-        if ray:
-            actors = int(
-                count.number_input(t("batch.actors"), 0, 64, 0, key="batch-actors", help=t("batch.actors.help"))
-            )
-    else:
-        right.caption(t("batch.no_ray"))
+    with right:
+        ray, actors = _where()
     if right.button(t("batch.start"), key="batch-start", type="primary", icon=":material/play_arrow:"):
         started = batch_services.submit_batch(
             app,
@@ -93,11 +83,35 @@ def _new(app: Application) -> None:
             text_column=text_column.strip(),
             id_column=id_column.strip(),
             form=form or FORMS[0],
-            ray=ray or HERE,
+            ray=ray,
             actors=actors,
         )
         st.toast(plain(t("batch.started", id=started)), icon=":material/check_circle:")
         st.rerun()
+
+
+def _where() -> tuple[str, int]:
+    """Where to run: the address of a cluster, "" for a process of this machine; and how many actors."""
+    if not batch_services.has_ray():
+        st.caption(t("batch.no_ray"))
+        return HERE, 0
+    chosen = st.segmented_control(
+        t("batch.where"),
+        list(TITLES),
+        format_func=lambda place: t(TITLES[place]),
+        default=HERE,
+        required=True,
+        key="batch-ray",
+        help=t("batch.where.help"),
+    )
+    if not chosen:
+        return HERE, 0
+    address, count = st.columns([2, 1])
+    actors = int(count.number_input(t("batch.actors"), 0, 64, 0, key="batch-actors", help=t("batch.actors.help")))
+    if chosen == LOCAL:
+        return LOCAL, actors
+    given = address.text_input(t("batch.address"), CLUSTER, key="batch-address", help=t("batch.address.help"))
+    return given.strip() or CLUSTER, actors
 
 
 def _row(app: Application, batch: BatchInfo) -> None:
@@ -109,7 +123,7 @@ def _row(app: Application, batch: BatchInfo) -> None:
         badge = f":{colour}-badge[:material/{icon}: {t(f'state.{batch.state}')}]"
         name.markdown(f"**{batch.id}** · **{plain(task)}** {badge}")
         types = "、".join(list(batch.schema)[:3]) + ("…" if len(batch.schema) > 3 else "")
-        place = t("batch.ray") if batch.options.get("ray") else ""
+        place = _place(str(batch.options.get("ray") or HERE))
         when = f"{batch.created_at.astimezone():%m-%d %H:%M}"
         name.caption(" · ".join(plain(fact) for fact in (batch.input, types, place, when) if fact))
         bar.progress(share(batch), text=progress_line(batch))
@@ -124,6 +138,13 @@ def _row(app: Application, batch: BatchInfo) -> None:
             st.caption(t("batch.output", path=plain(str(batch_services.batch_folder(app) / batch.output))))
         if batch.error:
             st.error(plain(batch.error), icon=":material/error:")
+
+
+def _place(address: str) -> str:
+    """Where a batch runs, in words; nothing for this machine's own process."""
+    if not address:
+        return ""
+    return t("batch.ray") if address == LOCAL else f"{t('batch.cluster')} {address}"
 
 
 def share(batch: BatchInfo) -> float:

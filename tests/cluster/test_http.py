@@ -90,6 +90,19 @@ def test_it_says_whether_the_model_is_loaded(client: TestClient, backend: LocalB
         assert (status, kind) == (503, "BusyError")
 
 
+def test_batches_are_formed_by_tokens_over_all_documents_and_it_tells_how_many(client: TestClient) -> None:
+    def load() -> dict[str, Any]:
+        told = client.get("/v1/load").json()
+        (engine,) = told["engines"]
+        assert told["waiting_tokens"] == 0 and engine["process"].endswith(f"/{os.getpid()}")
+        return dict(engine)
+
+    before = load()
+    client.post("/v1/annotate", json={**ASK, "documents": [TEXT] * 90})
+    documents, tokens, batches = (load()[name] - before[name] for name in ("documents", "tokens", "batches"))
+    assert documents == 90 and tokens / 1024 <= batches < 30  # 1,024 tokens fit into a batch on the CPU
+
+
 def test_what_cannot_be_asked_is_refused_with_the_reason(client: TestClient) -> None:
     def refused(**changes: Any) -> tuple[int, str, str]:
         return told(client.post("/v1/annotate", json={**ASK, **changes}))
