@@ -24,15 +24,17 @@ RUN_MS = 180_000
 
 @contextmanager
 def served(
-    data_dir: Path, *, settings: Mapping[str, str] | None = None, script: Sequence[str] = ("streamlit_app/app.py",)
+    data_dir: Path,
+    *,
+    settings: Mapping[str, str] | None = None,
+    script: Sequence[str] = ("streamlit_app/app.py",),
+    port: int = 0,
 ) -> Iterator[str]:
     """Yield the address of a desk that keeps its data in `data_dir`; `settings` are more environment variables.
 
-    `script`: what Streamlit runs, with its arguments.
+    `script`: what Streamlit runs, with its arguments. `port`: where it listens, a free one for 0.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = port or free_port()
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "streamlit", "run", script[0]]
     command += [f"--server.port={port}", "--server.address=127.0.0.1", "--server.headless=true"]
@@ -51,6 +53,13 @@ def served(
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait()
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 # Streamlit fetches the code of a widget when the first of its kind is drawn; until then this holds a smaller place.

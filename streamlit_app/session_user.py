@@ -132,6 +132,8 @@ def _from_service() -> Identity | None:
     user = st.user.to_dict() if hasattr(st.user, "to_dict") else dict(st.user)
     if not user.get("is_logged_in"):
         return None
-    email = str(user.get("email") or "") if user.get("email_verified", True) is not False else ""
+    # some services write the claim as text
+    verified = str(user.get("email_verified", True)).casefold() == "true"
+    email = str(user.get("email") or "") if verified else ""
     subject = f"{user.get('iss', '')} {user['sub']}" if user.get("sub") else ""
     return Identity(email, subject, accounts.issued(user.get("iat")))
