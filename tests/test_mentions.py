@@ -48,6 +48,7 @@ def test_pronouns_are_found_and_words_that_only_contain_one_are_not() -> None:
     assert [one.text for one in pronouns_in(text)] == ["它们", "他", "自己", "该公司", "其"]
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from([*PRONOUNS, "其他", "尤其", "😀", "说", "\n"]), max_size=30).map("".join))
 def test_every_pronoun_is_cut_out_of_the_text_and_none_lies_on_another(text: str) -> None:
     found = pronouns_in(text)
@@ -79,7 +80,7 @@ def test_what_the_limits_leave_out_is_said_with_its_places() -> None:
     assert any(f"只判断了前 {MOST_PRONOUNS} 处，后面 3 处" in note for note in notes)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from(["小王", "南京", "他", "该公司", "她", "。", "很好", "\n", "😀"]), max_size=400))
 def test_every_question_reads_a_short_passage_that_holds_both_words(parts: list[str]) -> None:
     text = "".join(parts)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from itertools import combinations
 from pathlib import Path
 
 import pytest
 
-from core.palette import DARK, LAYERS, LIGHT, PALETTE, READABLE, VISIBLE, contrast, ink_on, line_on, over, tint
+from core.palette import DARK, LAYERS, LIGHT, PALETTE, READABLE, VISIBLE, WHITE, contrast, ink_on, line_on, over, tint
+from core.types import Annotation
+from core.views import classes
+from core.views.cards import POLARITY_COLOURS, answer_cards
+from streamlit_app.components import charts, relation_graph
 
 ROOT = Path(__file__).resolve().parent.parent
 # Machado, Oliveira and Fernandes 2009, severity 1, on linear RGB.
@@ -71,3 +76,50 @@ def test_the_themes_of_the_desk_are_those_that_the_colours_were_made_for() -> No
             assert contrast(colours["textColor"], place) >= READABLE
             assert contrast(colours["primaryColor"], place) >= READABLE
         assert all(contrast(one, background) >= VISIBLE for one in colours["chartCategoricalColors"])
+
+
+# Places that no text stands in, or whose text is of no use for the moment.
+UNREAD = re.compile(r"disabled|keyframes|\d+%|::before|rexa-feed|rexa-row\.out|rexa-state\.open|gpu-none")
+FAINT = re.compile(r"([^{}]+)\{[^{}]*?(?<![-\w])opacity: ?(0?\.\d+|1)\b")
+STYLED = [*ROOT.glob("core/views/*.py"), *ROOT.glob("streamlit_app/components/*.py"), ROOT / "core" / "rendering.py"]
+STYLED += ROOT.glob("streamlit_app/frontend/*.css")
+
+
+def backgrounds() -> list[tuple[str, str]]:
+    """Every background of the desk with the colour of the text on it."""
+    theme = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text("utf-8"))["theme"]
+    return [
+        (part[place], theme[name]["textColor"])
+        for name in ("light", "dark")
+        for part in (theme[name], theme[name]["sidebar"])
+        for place in ("backgroundColor", "secondaryBackgroundColor")
+    ]
+
+
+def test_faint_text_is_readable_on_every_background_of_both_themes() -> None:
+    faint = [
+        (path.name, where.strip(), float(share))
+        for path in STYLED
+        for where, share in FAINT.findall(path.read_text("utf-8"))
+        if not UNREAD.search(where)
+    ]
+    assert len(faint) > 25
+    for name, where, share in faint:
+        for background, text in backgrounds():
+            assert contrast(over(text, background, share), background) >= READABLE, (name, where, share, background)
+
+
+def test_words_and_lines_of_the_views_stand_out_in_both_themes() -> None:
+    for colour in POLARITY_COLOURS.values():
+        assert contrast(WHITE, colour) >= READABLE, "counts stand in white on it"
+    for colour in (classes.BLUE, charts.BLUE, relation_graph.LINE):
+        for background in (LIGHT[0], DARK[0]):
+            assert contrast(colour, background) >= VISIBLE
+    for theme in (LIGHT, DARK):
+        for colour in PALETTE:
+            assert contrast(line_on(colour, theme[0]), theme[0]) >= VISIBLE
+    answers = [Annotation(f"问{number}", 0, 1, "甲", 0.9) for number in range(len(PALETTE))]
+    cards = answer_cards([one.type for one in answers], answers, lambda key, **values: f"{key} {values}")
+    pairs = re.findall(r"--mark:(#\w+)\".*?--ink:(#\w+)", cards)
+    assert {colour for colour, _ in pairs} == set(PALETTE)
+    assert all(contrast(colour, ink) >= READABLE for colour, ink in pairs)

@@ -155,7 +155,7 @@ _MARKS = st.builds(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.text(st.sampled_from("他她它其中小王😀，\n"), max_size=24), st.lists(_MARKS, max_size=8))
 def test_marks_never_lie_on_one_another_and_pieces_are_the_text(text: str, presses: list[Mark]) -> None:
     marks = word_marks.of_document(Document(text))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from html import escape as _e
 
+from core.palette import ink_on
 from core.rendering import type_colour
 from core.types import Annotation
 from core.views.chains import Chain, Member, chain_names
@@ -39,8 +40,8 @@ vertical-align:top}
 .desk-card tr.more td{border-top:0;padding-top:0}
 .desk-card td:first-child{opacity:.76;width:34%}
 .desk-card td:last-child{text-align:right;width:3.2em}
-.desk-card .number{display:inline-block;min-width:1.5em;padding:0 4px;border-radius:3px;text-align:center;color:#fff;
-background:color-mix(in srgb,var(--mark) 78%,#000);font-size:12px;margin-right:6px}
+.desk-card .number{display:inline-block;min-width:1.5em;padding:0 4px;border-radius:3px;text-align:center;
+color:var(--ink);background:var(--mark);font-size:12px;margin-right:6px}
 .desk-dot{display:inline-block;width:9px;height:9px;border-radius:50%;margin-right:6px;background:var(--mark,#8a97a6)}
 .desk-quote{white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.75;font-size:15px}
 .desk-share{display:flex;height:26px;border-radius:4px;overflow:hidden;font-size:12px;color:#fff}
@@ -228,7 +229,7 @@ def _card(
         for label, text, value, dot in rows
     )
     shown = "" if score is None else f'<span class="score">{score:.2f}</span>'
-    short = f'<span class="number">{_e(badge)}</span>' if badge else ""
+    short = f'<span class="number" style="--ink:{ink_on(colour)}">{_e(badge)}</span>' if badge else ""
     around = f'<div class="context">{context}</div>' if context else ""
     return (
         f'<div class="desk-card" style="--mark:{_e(colour)}"><div class="head"><span>'

@@ -6,17 +6,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape as _e
 
+from core.palette import PALETTE
 from core.schemas.schema import Schema, SchemaType
 from core.types import AnnotatedDocument, Annotation, Candidate
 from core.views.cards import POLARITY_COLOURS, Words
 from core.views.findings import class_paths, label_name, polarity, walk
 
-BLUE = "#1f5fae"
+BLUE = PALETTE[0]
 STYLES = """<style>
 .desk-class{display:grid;grid-template-columns:minmax(6em,max-content) 1fr 3.2em;gap:5px 12px;align-items:center;
 font-size:14px;margin:2px 0 8px;overflow-wrap:anywhere}
 .desk-class .name{font-weight:650;padding-left:calc(var(--level,0)*18px)}
-.desk-class .name i{opacity:.55;font-style:normal;padding:0 6px}
+.desk-class .name i{opacity:.7;font-style:normal;padding:0 6px}
 .desk-class .bar{height:10px;border-radius:5px;background:color-mix(in srgb,currentColor 10%,transparent)}
 .desk-class .bar div{height:100%;border-radius:5px;background:var(--mark);
 -webkit-print-color-adjust:exact;print-color-adjust:exact}

@@ -28,7 +28,7 @@ line-height:1.7}
 max-width:16em;overflow:hidden;text-overflow:ellipsis}
 .desk-near .score{font-variant-numeric:tabular-nums;opacity:.8;text-align:right}
 .desk-near .line{overflow-wrap:anywhere}
-.desk-near .line i{font-style:normal;opacity:.62}
+.desk-near .line i{font-style:normal;opacity:.7}
 .desk-near mark{background:none;color:inherit;font-weight:650;border-bottom:2px dashed var(--mark);padding-bottom:1px}
 </style>"""
 

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.palette import PALETTE
+from core.palette import DARK, LIGHT, PALETTE, line_on
 from core.schemas.schema import Schema
 from core.types import AnnotatedDocument
+from core.views.classes import found_path
 from core.views.findings import class_paths, walk
 from streamlit_app.i18n import t
 
@@ -58,7 +59,7 @@ def schema_sunburst(schema: Schema, result: AnnotatedDocument, *, key: str) -> N
         )
     )  # fmt: skip
     drawing.update_layout(height=320, margin={"l": 0, "r": 0, "t": 4, "b": 4})
-    st.plotly_chart(drawing, key=key, config=PLAIN, alt=t("chart.sunburst"))
+    st.plotly_chart(drawing, key=key, config=PLAIN, alt=t("chart.rings", found=found_path(result.annotations) or "—"))
 
 
 def count_bars(counts: Sequence[tuple[str, int]], *, key: str) -> None:
@@ -82,6 +83,11 @@ def ink() -> str:
 def paper() -> str:
     """The background of the theme in use, a little see-through."""
     return "rgba(18,23,30,0.85)" if st.context.theme.type == "dark" else "rgba(255,255,255,0.85)"
+
+
+def line_colour(colour: str) -> str:
+    """`colour`, lighter or darker until a line of it stands out from the background of the theme in use."""
+    return line_on(colour, (DARK if st.context.theme.type == "dark" else LIGHT)[0])
 
 
 def escape(text: str) -> str:

@@ -37,10 +37,11 @@ def downloads(results: Sequence[AnnotatedDocument], *, name: str, key: str) -> N
 
 
 def _any_format(results: Sequence[AnnotatedDocument], *, name: str, key: str) -> None:
+    names = {form: title(one.title_zh, one.title_en) for form, one in ALL_FORMATS.items()}
     form = st.selectbox(
         t("exports.format"),
-        list(ALL_FORMATS),
-        format_func=lambda one: title(ALL_FORMATS[one].title_zh, ALL_FORMATS[one].title_en),
+        list(names),
+        format_func=names.__getitem__,
         key=f"{key}-download-format",
     )
     chosen = ALL_FORMATS[form]

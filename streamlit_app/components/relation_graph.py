@@ -22,7 +22,8 @@ CROWD = 3
 """Nodes that stand well in one cell."""
 SEED = 7
 MAX_HEIGHT = 900
-LINE = "#8a97a6"
+LINE = "#7c8896"
+"""Seen on the backgrounds of both themes."""
 Point = Sequence[float]
 
 
