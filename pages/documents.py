@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.storage import queries, search_index
 from core.storage.search import Search
+from core.tasks import TASKS
 from streamlit_app.components import address
 from streamlit_app.components.annotation_table import table
 from streamlit_app.components.document_filter import document_filter
@@ -14,10 +15,14 @@ from streamlit_app.components.document_import import document_import
 from streamlit_app.components.document_view import document_view
 from streamlit_app.components.empty_state import no_results
 from streamlit_app.components.heading import heading
-from streamlit_app.i18n import t
+from streamlit_app.components.many_input import MOST
+from streamlit_app.components.task_pages import MANY_TASKS, hand_over_many
+from streamlit_app.i18n import t, title
 from streamlit_app.resources import application
 
 PAGE = 25
+# In a row with others it would shrink to the number of the page.
+PAGER = 300
 OPEN = "documents-open"
 # Documents that a search reads without the index before this is worth a word.
 WORTH_SAYING = 5_000
@@ -27,6 +32,29 @@ def open_row(numbers: list[int]) -> None:
     """Open the document of the row that was clicked."""
     rows = st.session_state["documents-table"]["selection"]["rows"]
     st.session_state[OPEN] = str(numbers[rows[0]]) if rows else None
+
+
+def many_button(search: Search, count: int) -> None:
+    """The way of all that was found to the page of a task."""
+    names = {name: title(TASKS[name].title_zh, TASKS[name].title_en) for name in MANY_TASKS}
+    task = st.selectbox(
+        t("documents.many.task"),
+        list(names),
+        format_func=names.__getitem__,
+        key="documents-many-task",
+        width=170,
+        label_visibility="collapsed",
+        persist_state="session",
+    )
+    st.button(
+        t("documents.many", count=f"{count:,}"),
+        key="documents-many",
+        icon=":material/play_arrow:",
+        on_click=hand_over_many,
+        args=(task, search),
+        kwargs={"count": count},
+        help=t("documents.many.help", most=f"{MOST:,}"),
+    )
 
 
 heading("documents")
@@ -57,14 +85,15 @@ count = queries.count_documents(app.database, search)
 
 if count:
     pages = -(-count // PAGE)
-    row = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
+    row = st.container(horizontal=True, vertical_alignment="center")
     said = t("documents.count", count=f"{count:,}")
     waiting = search_index.pending(app.database) if words else 0
     if waiting > WORTH_SAYING:
         said += " · " + t("documents.pending", count=f"{waiting:,}")
-    row.caption(said)
+    row.caption(said, width="stretch")
     with row:
-        number = st.pagination(pages, key="documents-page", persist_state="session") if pages > 1 else 1
+        many_button(search, count)
+        number = st.pagination(pages, key="documents-page", width=PAGER, persist_state="session") if pages > 1 else 1
     found = queries.list_documents(app.database, search, limit=PAGE, offset=(number - 1) * PAGE)
     frame = pd.DataFrame(
         {
@@ -79,7 +108,7 @@ if count:
         }
         for one in found
     )
-    table(frame, key="documents-table", on_select=lambda: open_row([one.id for one in found]))
+    table(frame, key="documents-table", whole=True, on_select=lambda: open_row([one.id for one in found]))
     if not opened:
         st.caption(t("documents.click"))
 elif words or metadata:

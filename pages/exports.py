@@ -21,7 +21,7 @@ from streamlit_app.components.messages import plain
 from streamlit_app.i18n import t, title
 from streamlit_app.resources import application
 
-PAGE = 25
+PAGE = 100
 DONE, JOB = "exports-done", "exports-job"
 EVERY_S, PATIENCE_S = 0.5, 1.0
 
@@ -131,7 +131,7 @@ if done is not None and done[0] == (run_id, form, which) and Path(done[1]).is_fi
     else:
         st.success(t("exports.whole"), icon=":material/check:")
 
-with st.expander(t("exports.table"), icon=":material/table_chart:"):
+with st.expander(t("exports.table"), icon=":material/table_chart:", expanded=True):
     known = readable()
     rows = [
         {

@@ -19,6 +19,14 @@ from streamlit_app.components.schema_versions import versions_view
 from streamlit_app.i18n import t
 from streamlit_app.resources import application
 
+
+def open_row() -> None:
+    """Open the schema of the row that was clicked."""
+    rows = st.session_state["schemas-table"].selection.rows
+    if rows:
+        st.session_state["schemas-open"] = names[rows[0]]
+
+
 heading("schemas")
 app = application()
 if said := st.session_state.pop(SAVED, None):
@@ -41,8 +49,8 @@ frame = pd.DataFrame(
     }
     for one in saved
 )
-table(frame, key="schemas-table")
 names = [one.name for one in saved]
+table(frame, key="schemas-table", on_select=open_row)
 if (asked := address.arrived("schemas").get("schema")) is not None:
     if asked not in names:
         st.warning(t("schemas.unknown", name=plain(asked)), icon=":material/search_off:")

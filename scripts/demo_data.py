@@ -27,11 +27,12 @@ AUTHOR = "陈静"
 
 @dataclass
 class Demo:
-    """Where to look: the job of each task's page, two runs over many documents, and one document under review."""
+    """Where to look: the job of each task's page, three runs over many documents, and one document under review."""
 
     jobs: dict[str, int] = field(default_factory=dict)
     news: int = 0
     complaints: int = 0
+    feelings: int = 0
     document: int = 0
     schema: str = "投诉要素"
 
@@ -76,7 +77,7 @@ def _many(app: Application, demo: Demo) -> None:
     told = services.import_file(app, "complaints.csv", table, text_column="内容")
     version = schema_store.versions(app.database, demo.schema)[0]
     demo.complaints = _run(app, list(told.documents), "ner", version.schema.to_dict(), demo.schema)
-    _run(app, list(told.documents), "sentiment", list_presets("sentiment")[0].schema, "")
+    demo.feelings = _run(app, list(told.documents), "sentiment", list_presets("sentiment")[0].schema, "")
 
 
 def _run(app: Application, documents: list[Document], task: str, schema: object, name: str) -> int:

@@ -33,7 +33,7 @@ WORDS = catalogue("zh")
 DRAWN_MS = 2500  # charts and tables draw themselves after the script has ended
 # The second and further tasks of a page, and views of a page that its first picture does not show.
 VIEWS = {
-    "explore": ("scores", "together", "relations", "time", "polarity", "context", "documents", "quality"),
+    "explore": ("scores", "together", "time", "context", "documents"),
     "review": ("changes", "history", "queue", "scores"),
 }
 
@@ -51,6 +51,9 @@ def addresses(demo: Demo) -> dict[str, str]:
         "jobs-one": f"/jobs?job={demo.news}",
         "review": f"/review?run={demo.news}&document={demo.document}",
         "explore": f"/explore?run={demo.complaints}",
+        "explore-relations": f"/explore?run={demo.jobs['re']}&view=relations",
+        "explore-polarity": f"/explore?run={demo.feelings},{demo.jobs['absa']}&view=polarity",
+        "explore-quality": f"/explore?run={demo.news}&view=quality",
         "schemas": f"/schemas?schema={demo.schema}",
         "exports": f"/exports?run={demo.news}",
     }

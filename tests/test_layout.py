@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from core.config import Settings
 from streamlit_app.i18n import LANGUAGES, LOCALES, catalogue
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -97,6 +98,11 @@ def test_no_word_stands_twice_in_the_catalogues():
         lines = "\n".join(path.read_text("utf-8") for path in LOCALES.glob(f"{code}/LC_MESSAGES/*.po")).splitlines()
         keys = Counter(line for line in lines if line.startswith("msgid ") and line != 'msgid ""')
         assert not [key for key, count in keys.items() if count > 1]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_setting_has_its_meaning_in_words(language):
+    assert not [name for name in Settings.model_fields if not catalogue(language).get(f"settings.meaning.{name}")]
 
 
 def test_every_word_that_the_screens_ask_for_by_name_exists():

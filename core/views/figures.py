@@ -13,9 +13,10 @@ from core.views.classes import found_path
 from core.views.findings import NEGATIVE, NEUTRAL, POSITIVE, class_paths, polarity, triples, walk
 
 STYLES = """<style>
-.desk-figures{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:8px;margin:2px 0 8px}
+.desk-figures{display:grid;grid-template-columns:repeat(5,1fr);gap:8px;margin:2px 0 8px}
 .desk-figure{border:1px solid color-mix(in srgb,currentColor 16%,transparent);border-radius:4px;padding:6px 10px;
 overflow-wrap:anywhere;break-inside:avoid}
+@media (max-width:900px){.desk-figures{grid-template-columns:repeat(2,1fr)}}
 .desk-figure .what{font-size:12px;opacity:.76}
 .desk-figure .value{font-size:19px;font-weight:650;line-height:1.35}
 .desk-figure .note{font-size:12px;opacity:.76}

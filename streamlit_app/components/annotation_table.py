@@ -108,6 +108,10 @@ def pronoun_table(result: AnnotatedDocument, *, key: str) -> None:
         table(pd.DataFrame(rows), key=key)
 
 
+PATH = 230
+"""The width of a column that may hold the path of a directory, in pixels."""
+
+
 def table(frame: pd.DataFrame, *, key: str, whole: bool = False, on_select: Callable[[], None] | None = None) -> None:
     """A frame with translated headings; scores are bars. It scrolls unless it is to be `whole`.
 
@@ -115,8 +119,12 @@ def table(frame: pd.DataFrame, *, key: str, whole: bool = False, on_select: Call
     """
     special = {
         "score": st.column_config.ProgressColumn(t("column.score"), min_value=0, max_value=1, format="%.3f"),
+        "mean": st.column_config.ProgressColumn(t("column.mean"), min_value=0, max_value=1, format="%.3f"),
         "start": st.column_config.NumberColumn(t("column.start"), width="small", format="%d"),
         "end": st.column_config.NumberColumn(t("column.end"), width="small", format="%d"),
+        "value": st.column_config.TextColumn(t("column.value"), width=PATH),
+        "default": st.column_config.TextColumn(t("column.default"), width=PATH),
+        "meaning": st.column_config.TextColumn(t("column.meaning"), width="large"),
         "seconds": st.column_config.NumberColumn(t("column.seconds"), width="small", format="%.2f"),
         "started": st.column_config.DatetimeColumn(t("column.started"), format="YYYY-MM-DD HH:mm:ss"),
         "created": st.column_config.DatetimeColumn(t("column.created"), format="YYYY-MM-DD HH:mm:ss"),

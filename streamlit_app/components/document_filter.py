@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import streamlit as st
 from sqlalchemy import Engine
 
@@ -37,3 +39,10 @@ def document_filter(database: Engine, *, key: str) -> dict[str, list[str]]:
         persist_state="session",
     )
     return {name: chosen} if chosen else {}
+
+
+def choose_filter(key: str, metadata: Mapping[str, Sequence[str]]) -> None:
+    """Have the filter of `key` say `metadata`, as `document_filter` gave it; only in a callback."""
+    st.session_state[f"{key}-filter-key"] = next(iter(metadata), None)
+    for name, values in metadata.items():
+        st.session_state[f"{key}-filter-values-{name}"] = list(values)

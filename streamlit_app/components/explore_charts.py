@@ -8,10 +8,11 @@ from datetime import date
 import plotly.graph_objects as go
 
 from core.rendering import type_colour
-from streamlit_app.components.charts import BLUE, RINGS, escape
+from streamlit_app.components.charts import BLUE, RINGS, escape, line_colour
 from streamlit_app.i18n import t
 
 LONGEST_NAME = 18
+REST = "#8a97a6"
 SCALE = [[0, "rgba(0,114,178,0.04)"], [1, BLUE]]
 
 
@@ -49,15 +50,16 @@ def histogram(bins: Mapping[str, Sequence[int]], *, most: int = 8) -> go.Figure:
     """How the scores are spread, one colour a type; types beyond the `most` frequent are one."""
     ranked = sorted(bins, key=lambda name: -sum(bins[name]))
     shown = {name: list(bins[name]) for name in ranked[:most]}
+    colours = type_colours(ranked[:most])
     if len(ranked) > most:
         rest = [bins[name] for name in ranked[most:]]
         shown[t("explore.rest", count=len(rest))] = [sum(column) for column in zip(*rest, strict=True)]
     drawing = go.Figure()
-    for place, (name, values) in enumerate(shown.items()):
+    for name, values in shown.items():
         width = 1 / len(values)
         drawing.add_bar(
             x=[(number + 0.5) * width for number in range(len(values))], y=values, width=width * 0.96,
-            name=short(name), marker_color=RINGS[place % len(RINGS)],
+            name=short(name), marker_color=colours.get(name, REST),
             customdata=[f"{number * width:.2f}–{(number + 1) * width:.2f}" for number in range(len(values))],
             hovertemplate=f"{escape(name)}<br>%{{customdata}}：%{{y}}<extra></extra>",
         )  # fmt: skip
@@ -104,7 +106,7 @@ def timeline(series: Mapping[str, Mapping[date, int]], *, colours: Mapping[str, 
     for place, (name, its) in enumerate(series.items()):
         drawing.add_scatter(
             x=days, y=[its.get(day, 0) for day in days], mode="lines+markers", name=short(name),
-            line={"color": (colours or {}).get(name, RINGS[place % len(RINGS)]), "width": 2},
+            line={"color": line_colour((colours or {}).get(name, RINGS[place % len(RINGS)])), "width": 2},
             hovertemplate=f"{escape(name)}<br>%{{x|%Y-%m-%d}}：%{{y}}<extra></extra>",
         )  # fmt: skip
     drawing.update_layout(

@@ -14,9 +14,9 @@ from core.storage.concordance import Line, Match
 from streamlit_app.i18n import t
 
 CSS = """<style>
-.desk-kwic{width:100%;border-collapse:collapse;font-size:14px;table-layout:fixed}
+.desk-kwic{width:100%;border-collapse:collapse;font-size:13px;table-layout:fixed}
 .desk-kwic td{border:0;border-top:1px solid color-mix(in srgb,currentColor 10%,transparent);padding:4px 6px;
-white-space:nowrap;overflow:hidden;text-overflow:clip;vertical-align:middle}
+white-space:nowrap;overflow:hidden;text-overflow:ellipsis;vertical-align:middle}
 .desk-kwic .left{text-align:right;direction:rtl}.desk-kwic .left bdi,.desk-kwic .right bdi{opacity:.78}
 .desk-kwic .words{text-align:center;font-weight:650;white-space:normal;overflow-wrap:anywhere}
 .desk-kwic .type{color:var(--ink);background:var(--mark);border-radius:3px;padding:1px 6px;
@@ -29,7 +29,7 @@ font-size:11px;font-weight:400;display:inline-block;overflow-wrap:anywhere;white
 def context_lines(lines: Sequence[Line]) -> None:
     """The lines aligned at the words; each leads to its document and to its review. All texts are escaped."""
     typed = any(line.type for line in lines)
-    widths = ("31%", "15%", "31%", "9%", "4%", "10%") if typed else ("37%", "15%", "38%", "0", "0", "10%")
+    widths = ("33%", "12%", "35%", "8%", "4%", "8%") if typed else ("37%", "15%", "38%", "0", "0", "10%")
     columns = "".join(f'<col style="width:{width}">' for width in widths)
     body = "".join(_row(line) for line in lines)
     st.html(f'{CSS}<table class="desk-kwic"><colgroup>{columns}</colgroup>{body}</table>')

@@ -73,7 +73,7 @@ def scores_view(chosen: Filter) -> None:
         return
     st.plotly_chart(histogram(bins), key="explore-histogram", config=PLAIN, alt=t("explore.view.scores"))
     rows = [
-        {"run_id": one.run_id, "type": one.type, "findings": one.count, "score": one.score}
+        {"run_id": one.run_id, "type": one.type, "findings": one.count, "mean": one.score}
         for one in type_counts(application().database, chosen)[: MOST_TYPES * len(chosen.runs)]
     ]
     table(pd.DataFrame(rows), key="explore-scores-table", whole=True)

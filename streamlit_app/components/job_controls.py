@@ -52,8 +52,13 @@ def state_badge(job: RunInfo) -> str:
 def job_bar(job: RunInfo) -> None:
     """How far a job is, with rate and time left, and how many documents failed."""
     share = min(job.done / job.total, 1.0) if job.total else 1.0
+    st.progress(share, text=job_line(job))
+
+
+def job_line(job: RunInfo) -> str:
+    """What the bar says, in Markdown."""
     failed = f"  :red[{t('jobs.failures', count=job.failed)}]" if job.failed else ""
-    st.progress(share, text=progress_text(job, done=job.done, total=job.total) + failed)
+    return progress_text(job, done=job.done, total=job.total) + failed
 
 
 def actions(job: RunInfo) -> list[str]:

@@ -100,15 +100,23 @@ def _facts(job: RunInfo, grounds: Sequence[Ground], memory: JobMemory) -> None:
         "rate": "—" if job.per_s is None else t("jobs.per_s", rate=job.per_s),
         "worked": duration(job.worked_s),
         "memory": memory_text(memory),
-        "started": f"{job.started_at.astimezone():%Y-%m-%d %H:%M:%S}",
-        "finished": f"{job.finished_at.astimezone():%Y-%m-%d %H:%M:%S}" if job.finished_at else "—",
+        "started": _when(job),
     }
     if job.owner:
-        facts["finished"] = plain("/".join(job.owner.split("/")[:2]))
+        facts["owner"] = plain("/".join(job.owner.split("/")[:2]))
     columns = st.columns(4)
     for number, (name, value) in enumerate(facts.items()):
-        label = "owner" if name == "finished" and job.owner else name
-        columns[number % 4].markdown(f":gray[:small[{t(f'jobs.fact.{label}')}]]  \n{value or '—'}")
+        columns[number % 4].markdown(f":gray[:small[{t(f'jobs.fact.{name}')}]]  \n{value or '—'}")
+
+
+def _when(job: RunInfo) -> str:
+    """When a job began and ended; the day of its end only where it is another."""
+    began = job.started_at.astimezone()
+    if job.finished_at is None:
+        return f"{began:%Y-%m-%d %H:%M:%S}"
+    ended = job.finished_at.astimezone()
+    until = f"{ended:%H:%M:%S}" if ended.date() == began.date() else f"{ended:%Y-%m-%d %H:%M:%S}"
+    return f"{began:%Y-%m-%d %H:%M:%S} – {until}"
 
 
 def _failures(app: Application, job: RunInfo) -> None:

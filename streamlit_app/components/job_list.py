@@ -11,6 +11,7 @@ from streamlit_app.components.empty_state import no_results
 from streamlit_app.components.job_controls import (
     job_bar,
     job_buttons,
+    job_line,
     job_title,
     schema_title,
     show_note,
@@ -19,7 +20,7 @@ from streamlit_app.components.job_controls import (
 from streamlit_app.components.messages import plain
 from streamlit_app.i18n import t
 
-PAGE = 10
+PAGE = 15
 OPEN = "jobs-open"
 """Where the session keeps the job that is shown alone."""
 FILTERS: dict[str, tuple[str, ...] | None] = {
@@ -55,8 +56,9 @@ def job_list(app: Application) -> None:
     @st.fragment(run_every=BUSY_S if busy else IDLE_S)
     def follow() -> None:
         jobs = queries.list_runs(app.database, states=states, limit=PAGE, offset=(number - 1) * PAGE)
-        for job in jobs:
-            _row(app, job)
+        with st.container(key="job-rows", gap="xxsmall"):
+            for job in jobs:
+                _row(app, job)
         if not jobs and states is not None:
             st.info(t("jobs.none"), icon=":material/search_off:")
         if bool(queries.count_runs(app.database, states=("queued", "running"))) != busy:
@@ -67,17 +69,24 @@ def job_list(app: Application) -> None:
 
 def _row(app: Application, job: RunInfo) -> None:
     with st.container(border=True, key=f"job-row-{job.id}"):
-        name, bar, buttons = st.columns([5, 5, 3], vertical_alignment="center", gap="medium")
+        name, about, bar, buttons = st.columns([3, 5, 4, 2], vertical_alignment="center", gap="small")
         name.markdown(f"{job_title(job)} {state_badge(job)}")
         when = f"{job.started_at.astimezone():%m-%d %H:%M}"
         facts = [schema_title(job), plain(job.model or job.source.rpartition("/")[2]), when]
-        name.caption(" · ".join(fact for fact in facts if fact))
+        about.caption(" · ".join(fact for fact in facts if fact))
         with bar:
-            job_bar(job)
+            if job.done < job.total:
+                job_bar(job)
+            else:
+                st.caption(job_line(job))
         place = buttons.container(horizontal=True, horizontal_alignment="right", gap="small")
         job_buttons(app, job, place=place, key=f"job-{job.id}", labels=False)
         if place.button(
-            t("jobs.open"), key=f"job-{job.id}-open", icon=":material/chevron_right:", icon_position="right"
+            t("jobs.open"),
+            key=f"job-{job.id}-open",
+            icon=":material/chevron_right:",
+            icon_position="right",
+            type="tertiary",
         ):
             st.session_state[OPEN] = str(job.id)
             st.rerun()  # the whole page, not only the list

@@ -72,7 +72,9 @@ def progress_text(job: RunInfo, *, done: int, total: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds, minutes or hours, in words."""
+    """Seconds, minutes or hours, in words; tenths of the first few seconds."""
+    if seconds < 9.95:
+        return t("job.seconds", count=f"{seconds:.1f}")
     if seconds < 90:
         return t("job.seconds", count=round(seconds))
     if seconds < 90 * 60:
