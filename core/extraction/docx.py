@@ -46,7 +46,7 @@ def extract(path: Path) -> Iterator[list[Any]]:
                     yield ["text", number, text]
     except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         raise FormatError(f"不是完好的 Word 文档（{error}）。请用 Word 打开，另存一份后重新导入。") from error
-    except (expat.ExpatError, UnicodeError, ValueError) as error:
+    except (expat.ExpatError, ValueError, LookupError) as error:  # the last: an encoding that does not exist
         raise FormatError(f"文档内部的 XML 已损坏（{error}）。请用 Word 打开，另存一份后重新导入。") from error
 
 

@@ -68,18 +68,23 @@ def usable(documents: list[Document]) -> None:
             assert one.text[span.start : span.end] == span.text
 
 
+def read_or_refused(extension: str, data: bytes) -> None:
+    """What must hold of any bytes whatever."""
+    tried(f"reader {extension}")
+    try:
+        report = read(f"文件.{extension}", data)
+    except FormatError as error:
+        assert any("\u4e00" <= character <= "\u9fff" for character in str(error))
+    else:
+        usable(list(report.documents))
+
+
 @pytest.mark.parametrize("extension", sorted(SOUND))
 def test_any_bytes_are_read_or_refused_in_words(extension: str) -> None:
     @settings(max_examples=examples(25), **QUICK)
     @given(data=st.one_of(st.binary(max_size=300), st.text(max_size=100).map(str.encode), damaged(SOUND[extension])))
     def check(data: bytes) -> None:
-        tried(f"reader {extension}")
-        try:
-            report = read(f"文件.{extension}", data)
-        except FormatError as error:
-            assert any("\u4e00" <= character <= "\u9fff" for character in str(error))
-        else:
-            usable(list(report.documents))
+        read_or_refused(extension, data)
 
     check()
 

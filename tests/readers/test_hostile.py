@@ -147,6 +147,7 @@ def packages() -> Iterator[tuple[str, bytes]]:
     yield "哈哈.docx", word(laughs(body))
     yield "外部实体.docx", word('<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>' + body.replace("宽带", "&e;"))
     yield "坏.docx", word(body[:60])
+    yield "编码.docx", word(f'<?xml version="1.0" encoding="UTFz8"?>{body}')
     yield "不是word.docx", zipped(("a.txt", b"x"))
     yield "空部件.docx", word("")
     yield "宏.docx", word(body, word__vbaProject_bin="x").replace(b"vbaProject_bin", b"vbaProject.bin")
@@ -253,6 +254,7 @@ def test_two_hundred_hostile_files_give_messages_and_no_crash(tmp_path: Path) ->
         ("哈哈.docx", "DTD"),
         ("外部实体.docx", "DTD"),
         ("炸弹.docx", "压缩炸弹"),
+        ("编码.docx", "XML 已损坏（unknown encoding: UTFz8）"),
         ("加密.xlsx", "已加密"),
         ("加密.docx", "已加密"),
         ("加密.pdf", "密码"),
