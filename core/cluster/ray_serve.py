@@ -82,7 +82,8 @@ class RayBackend:
     async def annotate(self, ask: Ask) -> list[dict[str, Any]]:
         """The result of each document, from as many replicas as there are stretches."""
         found = await asyncio.gather(*(self._call("annotate", one) for one in stretches(ask)))
-        self._loads |= {load.process: load for _, load in found}
+        for _, load in found:  # stretches end in any order: the one that had read most is the last
+            self._loads[load.process] = max(load, self._loads.get(load.process, load), key=lambda one: one.documents)
         return [result for some, _ in found for result in some]
 
     async def _call(self, method: str, *arguments: Any) -> Any:

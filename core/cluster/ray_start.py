@@ -19,11 +19,13 @@ from core.config import ROOT, Settings
 from core.errors import DeviceError, InputError
 
 LOCAL, AUTO = "local", "auto"
-ADDRESS = re.compile(r"(?:[\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}", re.ASCII)
+ADDRESS = re.compile(r"(?:\w[\w.-]*|\[[0-9a-fA-F:]+\]):\d{1,5}", re.ASCII)
 TRIES = 3
 """How often a cluster of this machine is started: Ray gives up after 30 seconds, too few on a crowded machine."""
 
 CORES_OF_AN_ACTOR = 4
+BUSY = "机器太忙时它起不来：请稍后再试，或不加 --ray 在一个进程里处理"
+UNKNOWN = "请检查地址；集群要求令牌时，请设置 RAY_AUTH_MODE=token 和与集群相同的 RAY_AUTH_TOKEN"
 MISSING = "没有安装 Ray：请运行 pip install -r requirements-ray.txt；不加 --ray 则在这台机器上处理，结果文件相同"
 
 
@@ -94,9 +96,8 @@ def _connect(ray: Any, address: str) -> None:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
             if not left:
-                raise DeviceError(
-                    f"连不上 Ray 集群 {address}：{error}。请检查地址；机器太忙时集群也起不来，稍后再试"
-                ) from error
+                hint = BUSY if address == LOCAL else UNKNOWN
+                raise DeviceError(f"连不上 Ray 集群 {address}：{error}。{hint}") from error
 
 
 def share(ray: Any, settings: Settings, *, actors: int) -> Lot:

@@ -16,15 +16,18 @@ from core.bootstrap import Application
 from core.config import Settings
 from core.errors import AccessError, InputError, SchemaError, StorageError
 from core.storage import batch_store
+from streamlit_app.resources import application
 
 SCHEMA = {"人物": None, "地理位置": None}
 
 
 @pytest.fixture
 def app(settings: Settings, checkpoint_dir: Path) -> Iterator[Application]:
+    application.clear()
     app = bootstrap.build(settings)
     yield app
     app.close()
+    application.clear()
 
 
 def put(app: Application, name: str, rows: int) -> Path:
@@ -115,6 +118,21 @@ def draw() -> None:
     from streamlit_app.resources import application
 
     batch_jobs(application())
+
+
+def test_without_ray_the_page_says_how_to_add_it_and_no_batch_is_given_to_it(
+    app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(app, "a.jsonl", 1)
+    for address in ("10.0.0.5", "-x:1", "host:port", "a b:1"):
+        with pytest.raises(InputError, match="主机:端口"):
+            batch_services.submit_batch(app, input="a.jsonl", task="ner", schema=SCHEMA, ray=address)
+    monkeypatch.setattr("core.cluster.ray_start.available", lambda: False)
+    with pytest.raises(InputError, match="pip install -r requirements-ray.txt"):
+        batch_services.submit_batch(app, input="a.jsonl", task="ner", schema=SCHEMA, ray="host:6379")
+    page = AppTest.from_function(draw, default_timeout=60).run()
+    assert any("pip install -r requirements-ray.txt" in one.value for one in page.caption)
+    assert not batch_services.list_batches(app)
 
 
 def test_the_page_starts_a_batch_and_shows_how_far_it_is(app: Application) -> None:
