@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.palette import DARK, LIGHT, PALETTE, line_on
+from core.palette import DARK, LIGHT, PALETTE, WHITE, line_on
 from core.schemas.schema import Schema
 from core.types import AnnotatedDocument
 from core.views.classes import found_path
@@ -55,6 +55,7 @@ def schema_sunburst(schema: Schema, result: AnnotatedDocument, *, key: str) -> N
             parents=["\t".join(path[:-1]) for path in paths],
             values=[sum(leaf[: len(path)] == path for leaf in leaves) for path in paths],
             branchvalues="total", marker={"colors": [BLUE if path in found else PALE for path in paths]},
+            insidetextfont={"color": [WHITE if path in found else ink() for path in paths]}, leaf={"opacity": 1},
             hovertext=[f"{found[path]:.3f}" if path in found else "" for path in paths], hoverinfo="label+text",
         )
     )  # fmt: skip

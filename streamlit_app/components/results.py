@@ -21,6 +21,8 @@ from streamlit_app.components.messages import plain
 from streamlit_app.i18n import t
 
 MOST_TYPES = 25
+_NOTHING = {"coref": "results.nothing.coref"}
+"""What is said where nothing was found, as far as it is not the schema that can be changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def _one(result: AnnotatedDocument, *, schema: Schema | None, key: str, shown: S
         st.error(plain(result.error), icon=":material/error:")
     revealed_candidates(result, threshold=shown.threshold, asked=shown.asked)
     if not result.annotations and not result.error and not _why(result, schema=schema, key=key, shown=shown):
-        st.info(t("results.nothing"), icon=":material/search_off:")
+        st.info(t(_NOTHING.get(result.task, "results.nothing")), icon=":material/search_off:")
     draw(result, schema=schema, key=key)
     if result.annotations:
         _why(result, schema=schema, key=key, shown=shown)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,9 @@ from core.job_services import wait_for_jobs
 from core.schemas.schema import Schema, parse_schema
 from core.storage import queries
 from core.types import AnnotatedDocument, Annotation, Document
+from core.views.findings import Triple
 from core.views.word_marks import CANDIDATE, Mark, turn
+from streamlit_app.components.relation_graph import figure
 from streamlit_app.i18n import catalogue
 from streamlit_app.resources import application
 
@@ -185,8 +190,19 @@ def test_events_that_share_an_argument_are_joined_in_a_graph() -> None:
     assert sorted(nodes) == sorted(
         ["收购 · 收购 1", "收购 · 收购 2", "诉讼 · 起诉", "甲公司", "乙公司", "&lt;b&gt;丙&lt;/b&gt;"]
     )
-    arrows = [one["text"] for one in spec["layout"]["annotations"] if one.get("text")]
-    assert sorted(arrows) == ["原告 0.90", "收购方 0.90", "被告 0.70", "被收购方 0.80"]
+    said = [one["text"] for one in spec["layout"]["annotations"] if one.get("text")]
+    assert sorted(said) == sorted(["原告", "收购方", "被告", "被收购方", *nodes])
+
+
+def test_no_two_nodes_of_a_crowded_graph_come_near_to_one_another() -> None:
+    people = [Annotation("人物", 2 * number, 2 * number + 2, f"甲{number}", 0.9) for number in range(6)]
+    found = [Triple(one, "认识", replace(other, score=0.5)) for one in people for other in people]
+    drawing = figure(found).to_dict()
+    [nodes] = drawing["data"]
+    places = list(zip(nodes["x"], nodes["y"], strict=True))
+    assert min(math.dist(one, other) for one, other in itertools.combinations(places, 2)) > 0.3
+    said = [one for one in drawing["layout"]["annotations"] if one.get("text")]
+    assert len(said) == len(found) + len(people), "every arrow and every node is named, one to itself too"
 
 
 def test_a_hierarchy_is_a_tree_and_rings_of_all_that_was_asked() -> None:
