@@ -13,6 +13,7 @@ import streamlit as st  # noqa: E402
 from core.access.principal import ADMIN  # noqa: E402
 from streamlit_app.components.gate import admitted, user_menu  # noqa: E402
 from streamlit_app.components.gpu_gauge import gpu_gauge  # noqa: E402
+from streamlit_app.components.page_guard import remember_page  # noqa: E402
 from streamlit_app.components.shortcuts import shortcuts  # noqa: E402
 from streamlit_app.components.sidebar import language_switch  # noqa: E402
 from streamlit_app.components.status_bar import status_bar  # noqa: E402
@@ -49,6 +50,7 @@ page = st.navigation(
 if who is None:
     st.stop()
 
+remember_page(page.url_path or "overview")
 app = application()
 with st.sidebar:
     user_menu(app, who)

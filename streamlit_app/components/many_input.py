@@ -13,6 +13,7 @@ from streamlit_app.i18n import t
 from streamlit_app.resources import application
 
 MOST = 2_000
+COMMON = 100
 PREVIEW = 50
 
 
@@ -36,11 +37,11 @@ def stored_input(task: str) -> list[Document]:
     app = application()
     fields = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     words = fields.text_input(t("input.stored.words"), key=f"{task}-stored-words", persist_state="session") or ""
+    st.session_state.setdefault(f"{task}-stored-most", COMMON)
     most = fields.number_input(
         t("input.stored.most"),
         1,
         MOST,
-        value=100,
         key=f"{task}-stored-most",
         width=120,
         help=t("input.stored.most.help"),

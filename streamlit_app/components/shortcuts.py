@@ -41,7 +41,8 @@ def ask_help() -> None:
 
 def _take() -> None:
     """Do what a key asks for; anything that is none of ours is left aside."""
-    pressed = st.session_state[KEY].pressed
+    state = st.session_state.get(KEY)
+    pressed = state.pressed if state is not None else None
     known = [page for names in PAGES.values() for page in names]
     if pressed == "help":
         ask_help()

@@ -13,6 +13,7 @@ from core.storage import queries
 from core.storage.queries import RunInfo
 from core.tasks import TASKS
 from streamlit_app.components.gpu_gauge import main_card, size
+from streamlit_app.components.page_guard import bring_back
 from streamlit_app.components.shortcuts import ask_help
 from streamlit_app.i18n import t, title
 
@@ -27,6 +28,7 @@ def status_bar(app: Application) -> None:
 
 @st.fragment(run_every=EVERY)
 def _bar(app: Application) -> None:
+    bring_back()
     running = queries.list_runs(app.database, states=("running",), limit=1)
     active = queries.count_runs(app.database, states=("queued", "running"))
     with st.container(key="desk-status", horizontal=True, vertical_alignment="center"):

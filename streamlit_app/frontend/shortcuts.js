@@ -30,13 +30,22 @@ export default function (component) {
     if (second && event.key.length === 1) {
       waiting = 0
       const page = data.pages[event.key.toLowerCase()]
-      return () => page && setTriggerValue("pressed", page)
+      return () => page && open(page)
     }
     waiting = 0
     if (event.key === "g") return () => { waiting = Date.now() + SECOND_MS }
     if (event.key === "?" || event.key === "？") return () => setTriggerValue("pressed", "help")
     if (event.key === "/" || event.key === "、") return () => search()
     return null
+  }
+
+  // The link of the menu, where it is there: the browser then knows of the change before the server does.
+  function open(page) {
+    const names = link => new URL(link.href).pathname.replace(/\/+$/, "").split("/").pop()
+    const links = [...document.querySelectorAll('[data-testid="stSidebarNavLink"]')]
+    const link = links.find(one => names(one) === page)
+    if (link) link.click()
+    else setTriggerValue("pressed", page)
   }
 
   listeners.set(parentElement, onkey)
