@@ -1,4 +1,4 @@
-"""Figures of stored findings: pure functions from counts to Plotly figures."""
+"""Figures of stored findings, from counts to Plotly figures, in colours that the theme in use makes readable."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 import plotly.graph_objects as go
+import streamlit as st
 
+from core.palette import DARK, LIGHT, over
 from core.rendering import type_colour
 from streamlit_app.components.charts import BLUE, RINGS, escape, line_colour
 from streamlit_app.i18n import t
 
 LONGEST_NAME = 18
 REST = "#8a97a6"
-SCALE = [[0, "rgba(0,114,178,0.04)"], [1, BLUE]]
 
 
 def short(name: str) -> str:
@@ -59,7 +60,7 @@ def histogram(bins: Mapping[str, Sequence[int]], *, most: int = 8) -> go.Figure:
         width = 1 / len(values)
         drawing.add_bar(
             x=[(number + 0.5) * width for number in range(len(values))], y=values, width=width * 0.96,
-            name=short(name), marker_color=colours.get(name, REST),
+            name=short(name), marker_color=line_colour(colours.get(name, REST)),
             customdata=[f"{number * width:.2f}–{(number + 1) * width:.2f}" for number in range(len(values))],
             hovertemplate=f"{escape(name)}<br>%{{customdata}}：%{{y}}<extra></extra>",
         )  # fmt: skip
@@ -82,7 +83,7 @@ def heat(
     names = {name: short(name) if name else t("explore.nothing") for name in (*rows, *columns)}
     drawing = go.Figure(
         go.Heatmap(
-            z=values, x=list(range(len(columns))), y=list(range(len(rows))), colorscale=SCALE, showscale=False,
+            z=values, x=list(range(len(columns))), y=list(range(len(rows))), colorscale=_scale(), showscale=False,
             text=[[str(value) if value else "" for value in line] for line in values], texttemplate="%{text}",
             customdata=[[f"{names[row]} × {names[column]}" for column in columns] for row in rows],
             hovertemplate="%{customdata}：%{z}<extra></extra>", xgap=2, ygap=2,
@@ -97,6 +98,12 @@ def heat(
                "autorange": "reversed"},
     )  # fmt: skip
     return drawing
+
+
+def _scale() -> list[list[object]]:
+    """From nearly the background of the theme in use to blue, opaque: the ink of the numbers is chosen by it."""
+    background = (DARK if st.context.theme.type == "dark" else LIGHT)[0]
+    return [[0, over(BLUE, background, 0.04)], [1, BLUE]]
 
 
 def timeline(series: Mapping[str, Mapping[date, int]], *, colours: Mapping[str, str] | None = None) -> go.Figure:
