@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, text
 
 from core.config import EMBEDDED_MODEL, Settings
+from core.storage.database import open_database
 
 # Desks of tests answer no probes, unless the test gives them a port.
 os.environ.setdefault("REX_HEALTH_PORT", "0")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TINY_MODEL = REPOSITORY / "tests" / "fixtures" / "tiny"
+POSTGRES_URL = os.environ.get("TEST_POSTGRES_URL", "")
+KINDS = ("sqlite", "postgresql") if POSTGRES_URL else ("sqlite",)
 
 
 @pytest.fixture(scope="session")
@@ -51,3 +57,26 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("REX_DEVICE", "cpu")
     monkeypatch.delenv("REX_DATABASE_URL", raising=False)
     return Settings(_env_file=None)
+
+
+@pytest.fixture(params=KINDS)
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """A database without tables: a file, and on the PostgreSQL server that TEST_POSTGRES_URL names a schema of its own.
+
+    The schema is dropped afterwards.
+    """
+    if request.param == "sqlite":
+        engine = open_database(f"sqlite:///{tmp_path / 'app.db'}")
+        yield engine
+        engine.dispose()
+        return
+    server = open_database(POSTGRES_URL)
+    name = f"test_{uuid.uuid4().hex}"
+    with server.begin() as connection:
+        connection.execute(text(f"CREATE SCHEMA {name}"))
+    engine = open_database(f"{POSTGRES_URL}?options=-csearch_path%3D{name}")
+    yield engine
+    engine.dispose()
+    with server.begin() as connection:
+        connection.execute(text(f"DROP SCHEMA {name} CASCADE"))
+    server.dispose()

@@ -12,8 +12,9 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from alembic.util.exc import CommandError
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from core.access.principal import ANALYST, principal_of, require
 from core.errors import StorageError
@@ -93,6 +94,15 @@ def writing(engine: Engine) -> Engine:
     """
     require(principal_of(engine), ANALYST)
     return engine.execution_options(**{IMMEDIATE: True})
+
+
+def one_at_a_time(session: Session, what: str) -> None:
+    """Let no other transaction that names the same `what` go on until this one has ended.
+
+    For what is read first and written after. SQLite's writers are alone anyway; PostgreSQL's are not.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:what))"), {"what": what})
 
 
 @contextmanager

@@ -10,8 +10,11 @@ from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import Session
 
 from core.storage.access_tables import FailureRow, SessionRow
-from core.storage.database import storage_errors, writing
+from core.storage.database import one_at_a_time, storage_errors, writing
 from core.storage.tables import utc_now
+
+# Sign-ins are counted one after the other.
+ATTEMPTS = "sign-in attempts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ def begin_attempt(engine: Engine, locks: Mapping[str, Lock]) -> datetime | None:
     """
     now = utc_now()
     with storage_errors(engine), Session(writing(engine)) as session, session.begin():
+        one_at_a_time(session, ATTEMPTS)
         rows = {key: session.get(FailureRow, key) for key in locks}
         locked = [row.locked_until for row in rows.values() if row and row.locked_until and row.locked_until > now]
         if locked:
@@ -91,6 +95,7 @@ def begin_attempt(engine: Engine, locks: Mapping[str, Lock]) -> datetime | None:
 def end_attempt(engine: Engine, *, forget: Sequence[str], give_back: Sequence[str] = ()) -> None:
     """The attempt was right: forget the failures of some keys, and of others only this one."""
     with storage_errors(engine), Session(writing(engine)) as session, session.begin():
+        one_at_a_time(session, ATTEMPTS)
         session.execute(delete(FailureRow).where(FailureRow.key.in_(forget)))
         for key in give_back:
             row = session.get(FailureRow, key)

@@ -14,7 +14,7 @@ from sqlalchemy import CursorResult, Engine, Row, Select, Update, func, select, 
 from sqlalchemy.orm import Session
 
 from core.errors import StorageError
-from core.storage.database import storage_errors, writing
+from core.storage.database import one_at_a_time, storage_errors, writing
 from core.storage.tables import utc_now
 from core.storage.tuning_tables import TuningRow
 from core.storage.visibility import mine, owner_values
@@ -55,6 +55,7 @@ def create(
 ) -> int | None:
     """Note a fine-tuning that is about to begin; returns its number, None while another one runs."""
     with storage_errors(engine), Session(writing(engine)) as session, session.begin():
+        one_at_a_time(session, "fine-tuning")
         if session.scalar(select(func.count()).where(TuningRow.state == "running")):
             return None
         row = TuningRow(

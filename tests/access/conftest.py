@@ -1,9 +1,8 @@
-"""An empty database for each test of access, copied from one that was migrated once."""
+"""An empty database for each test of access: a file copied from one that was migrated once, or one on a server."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,12 +24,13 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def database(migrated: Path, tmp_path: Path) -> Iterator[Engine]:
-    """A database of this test alone, where `Settings` with this test's data directory look for it."""
-    shutil.copy(migrated, tmp_path / "app.db")
-    engine = open_database(f"sqlite:///{tmp_path / 'app.db'}")
-    yield engine
-    engine.dispose()
+def database(empty: Engine, migrated: Path, tmp_path: Path) -> Engine:
+    """A database of this test alone; the file is where `Settings` with this test's data directory look for it."""
+    if empty.dialect.name == "sqlite":
+        shutil.copy(migrated, tmp_path / "app.db")
+    else:
+        migrate(empty)
+    return empty
 
 
 @pytest.fixture(autouse=True)

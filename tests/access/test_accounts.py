@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -168,6 +169,13 @@ def test_many_names_from_one_address_lock_the_address(database: Engine, accounts
         accounts.sign_in(database, accounts_settings, "谁", "wrong wrong", address="10.0.0.7")
     with pytest.raises(AccessError, match="用户名或密码不对"):
         accounts.sign_in(database, accounts_settings, "谁", "wrong wrong", address="10.0.0.8")
+
+
+def test_attempts_at_once_get_no_further_than_one_after_the_other(database: Engine) -> None:
+    locks = {"user:张敏": accounts.NAME_LOCK}
+    with ThreadPoolExecutor(8) as pool:
+        waits = list(pool.map(lambda _: accounts.session_store.begin_attempt(database, locks), range(24)))
+    assert waits.count(None) == accounts.NAME_LOCK.failures
 
 
 def test_a_changed_password_ends_the_other_sessions_and_is_not_temporary_any_more(

@@ -174,6 +174,8 @@ def test_members_share_a_project_and_administrators_see_all(database: Engine, se
 
 
 def test_the_conditions_use_their_indices(database: Engine) -> None:
+    if database.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL plans by the size of tables, and here they are empty")
     for who, column in ((user(2, sharing="user"), "user_id"), (user(2, sharing="project"), "project_id")):
         engine = bound(database, who)
         asked = {

@@ -11,7 +11,7 @@ from core import bootstrap, job_services
 from core.config import Settings
 from core.services import Application
 from core.storage import job_memory
-from core.storage.database import migrate, open_database
+from core.storage.database import migrate
 from core.storage.job_memory import JobMemory
 from core.storage.store import Store
 from core.types import Document
@@ -20,11 +20,9 @@ MIB = 1024**2
 
 
 @pytest.fixture
-def database(tmp_path) -> Iterator[Engine]:
-    engine = open_database(f"sqlite:///{tmp_path / 'jobs.db'}")
-    migrate(engine)
-    yield engine
-    engine.dispose()
+def database(empty: Engine) -> Engine:
+    migrate(empty)
+    return empty
 
 
 def run(database: Engine) -> int:
