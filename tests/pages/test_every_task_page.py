@@ -260,7 +260,7 @@ def test_many_texts_are_read_a_line_each(desk: AppTest, task: str) -> None:
     assert not chinese_left(set(words_of(desk.main)), given(task))
 
 
-@pytest.mark.parametrize("task", some("ner", "coref"))
+@pytest.mark.parametrize("task", some("ner"))
 def test_documents_of_a_file_are_read(desk: AppTest, task: str) -> None:
     show(desk, task)
     samples = [preset.sample for preset in list_presets(task)[:2]]

@@ -23,6 +23,9 @@ TASKS = {
     "hierarchy": ("甲", "乙"),
     "matching": ("文本匹配：相似",),
     "mrc": ("谁？",),
+    "atsc": ("属性词", "正向情感"),
+    "classification": ("甲",),
+    "coref": ("指代", "候选词"),
 }
 # What Markdown would act on: a picture, a link, a colour, a formula, none of them behind a backslash.
 OBEYED = re.compile(r"(?<!\\)!\[图\]\(|(?<!\\)\[链接\]\(|(?<!\\):red\[|(?<!\\)\$x\^2\$|(?<!\\)\*\*粗")
