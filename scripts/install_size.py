@@ -30,6 +30,10 @@ used = resource.getrusage(resource.RUSAGE_SELF)
 print(used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, len(sys.modules))"""
 
 
+# Newer ones do not go with what else modelscope[nlp] asks for, which pip finds out only by trying hundreds of versions.
+FITTING = ("python-dateutil==2.9.0.post0", "datasets==4.8.4", "boto3==1.44.8", "spacy==3.7.0", "protobuf==3.20.3")
+
+
 @dataclass(frozen=True, slots=True)
 class Way:
     """A set of packages: what pip is given, and what a program imports to answer with the model."""
@@ -79,7 +83,7 @@ def ways(repository: Path) -> list[Way]:
         Way("transformers", (torch, peer), "from transformers import DebertaV2Model, BertTokenizerFast"),
         Way(
             "modelscope[nlp] and transformers",
-            (torch, peer, f"modelscope[nlp]=={pins['modelscope'].partition('==')[2]}"),
+            (torch, peer, f"modelscope[nlp]=={pins['modelscope'].partition('==')[2]}", *FITTING),
             "from modelscope.pipelines import pipeline; from transformers import DebertaV2Model",
         ),
     ]

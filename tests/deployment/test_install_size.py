@@ -32,4 +32,5 @@ def test_the_figures_in_the_docs_are_those_of_the_file() -> None:
     report = json.loads(TARGET.read_text("utf-8"))
     page = (ROOT / "docs" / "operations.md").read_text("utf-8")
     for one in report["ways"]:
-        assert one["problem"] or f"{one['size_bytes'] / 1e6:,.0f} MB" in page, one["name"]
+        assert f"| {one['name']} | {one['size_bytes'] / 1e6:,.0f} MB | {one['packages']} |" in page
+        assert one["problem"] or f"| {one['import_s']:.1f} s, {one['rss_bytes'] / 1e6:,.0f} MB |" in page, one["name"]
