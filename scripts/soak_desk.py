@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=12.0)
     parser.add_argument("--model", default=str(EMBEDDED_MODEL))
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--out", type=Path, default=ROOT / "data" / "benchmarks" / "desk" / "soak.json")
+    parser.add_argument("--out", type=Path, default=ROOT / "data" / "benchmarks" / "desk" / "soak-cpu.json")
     chosen = parser.parse_args(arguments)
     texts = of_mixed_lengths(read_texts(), TEXTS, shortest=SHORTEST, longest=LONGEST)
     with tempfile.TemporaryDirectory() as folder:

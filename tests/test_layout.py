@@ -60,7 +60,7 @@ def test_the_core_does_not_print_and_reads_the_environment_in_one_place(path):
     if path.name != "cli.py":
         assert "print" not in used
     if path.relative_to(ROOT) == Path("core/__init__.py"):
-        # It writes one default for torch's thread pool (tests/test_threads.py) and reads nothing.
+        # It writes defaults for torch's thread pool (tests/test_threads.py) and for oneDNN, and reads nothing.
         source = path.read_text("utf-8")
         assert source.count("environ") == source.count("os.environ.setdefault(") == 1
     elif path.relative_to(ROOT) != Path("core/config.py"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -247,7 +248,8 @@ def test_the_page_gives_a_batch_to_a_running_cluster_and_follows_it(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("REX_CPU_THREADS", "1")
     head = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--num-cpus=2", f"--port={port}"]
-    head += ["--include-dashboard=false", f"--temp-dir={tempfile.mkdtemp(prefix='ray-', dir='/tmp')}"]
+    scratch = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # a path of a test is too long for its sockets
+    head += ["--include-dashboard=false", f"--temp-dir={scratch}"]
     cluster = subprocess.Popen(head, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     application.clear()
     desk = bootstrap.build(tiny)
@@ -280,6 +282,7 @@ def test_the_page_gives_a_batch_to_a_running_cluster_and_follows_it(
         cluster.wait(60)
         for process in psutil.wait_procs(family, timeout=20)[1]:
             process.kill()
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def draw_batches() -> None:
