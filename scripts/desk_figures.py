@@ -14,8 +14,16 @@ ACTIONS = {"open_s": "open", "filter_s": "leave out a type", "next_s": "next", "
 
 def table(figures: Mapping[str, Any]) -> str:
     """The figures as Markdown; what misses its target is said to. What was not measured is left out."""
-    parts = [_pages(figures), _big(figures.get("big_document")), _sessions(figures.get("sessions"))]
+    parts = [_about(figures), _pages(figures), _big(figures.get("big_document")), _sessions(figures.get("sessions"))]
     return "\n\n".join(part for part in parts if part)
+
+
+def _about(figures: Mapping[str, Any]) -> str:
+    seen = [f"{value:g} ({stage})" for stage, value in figures["load"].items()]
+    return (
+        f"`{figures['command'].strip()}` on {figures['environment']['hardware']}, {figures['date']}, server and "
+        f"browser on that machine; its load, which beyond its cores means that others worked too: {', '.join(seen)}."
+    )
 
 
 def _pages(figures: Mapping[str, Any]) -> str:
@@ -33,6 +41,9 @@ def _pages(figures: Mapping[str, Any]) -> str:
         f"Within the targets: first paint in {targets['first_paint_s']:g} s on {kept[0]} of {len(pages)} pages, "
         f"drawn anew in {targets['interaction_s'] * 1000:g} ms on {kept[1]}.",
     ]
+    cold = sum(not one.get("visits", 1) for one in pages.values())
+    if cold:
+        lines[-1] += f" Of {cold} pages these are the first visit, which also loads their code."
     return "\n".join(lines)
 
 

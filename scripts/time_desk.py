@@ -57,6 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("pages", nargs="*", help="names of pages; all by default")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=3, help="pages are visited again no longer than this")
     parser.add_argument("--out", type=Path, default=ROOT / "data" / "benchmarks" / "desk" / "ui.json")
     asked = parser.parse_args()
     figures: dict[str, Any] = {
@@ -74,7 +75,9 @@ def main() -> None:
         with served(data) as base, chromium() as browser:
             begin = time.perf_counter()
             stages = {
-                "pages": lambda: time_pages(browser, base, demo, asked.pages, rounds=asked.rounds),
+                "pages": lambda: time_pages(
+                    browser, base, demo, asked.pages, rounds=asked.rounds, until=begin + asked.minutes * 60
+                ),
                 "big_document": lambda: time_big(browser, base, big),
                 "sessions": lambda: time_sessions(browser, base, server_of(base)),
             }
@@ -84,8 +87,8 @@ def main() -> None:
                 except (PlaywrightError, AssertionError) as error:
                     figures["problems"].append(f"{name}: {str(error).splitlines()[0]}")
                 figures["load"][name] = load()
-            figures["measured_s"] = round(time.perf_counter() - begin, 1)
-    asked.out.write_text(json.dumps(figures, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+                figures["measured_s"] = round(time.perf_counter() - begin, 1)
+                asked.out.write_text(json.dumps(figures, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     print(table(figures))
     print(*figures["problems"], sep="\n")
     raise SystemExit(bool(figures["problems"]))
@@ -102,14 +105,28 @@ def server_of(base: str) -> psutil.Process:
     return next(one for one in psutil.Process().children() if f"--server.port={port}" in one.cmdline())
 
 
-def time_pages(browser: Browser, base: str, demo: Demo, names: list[str], *, rounds: int) -> dict[str, Any]:
-    """Medians of `rounds` for every page, each in sessions of its own; the first round warms up and is left out."""
+def time_pages(
+    browser: Browser, base: str, demo: Demo, names: list[str], *, rounds: int, until: float
+) -> dict[str, Any]:
+    """Medians for every page, each time in a session of its own. The first visit counts only where none follows.
+
+    No more than `rounds` further visits, and none that would begin after the moment `until`.
+    """
     known = addresses(demo)
-    figures = {}
-    for name in names or [name for group in PAGES.values() for name in group]:
-        times = [_page(browser, base + known[name], name) for _ in range(rounds + 1)][1:]
-        figures[name] = {key: round(median(one[key] for one in times), 3) for key in times[0]}
-        print(f"{name:18} {figures[name]}", flush=True)
+    wanted = names or [name for group in PAGES.values() for name in group]
+    times: dict[str, list[dict[str, float]]] = {name: [] for name in wanted}
+    for number in range(rounds + 1):
+        for name in wanted:
+            if number == 0 or time.perf_counter() < until:
+                times[name].append(_page(browser, base + known[name], name))
+                print(
+                    f"{number} {name:18} {times[name][-1]['title_s']:.2f} {times[name][-1]['again_s']:.2f}", flush=True
+                )
+    figures: dict[str, Any] = {}
+    for name, all_of_it in times.items():
+        counted = all_of_it[1:] or all_of_it
+        figures[name] = {key: round(median(one[key] for one in counted), 3) for key in counted[0]}
+        figures[name]["visits"] = len(all_of_it) - 1
     return figures
 
 
@@ -211,7 +228,7 @@ def _big_page(browser: Browser, address: str, name: str) -> dict[str, float]:
             times["filter_s"] = _until_changed(page, MARKS, kind.click)
             _ended(page)
             settled(page)
-            following = page.get_by_test_id("stPagination").last.get_by_text("2", exact=True)
+            following = page.get_by_test_id("stPagination").first.get_by_text("2", exact=True)
             times["next_s"] = _until_changed(page, MARKS, following.click)
         return times
 
