@@ -71,14 +71,17 @@ def temperature(task: Task, mode: str, temperatures: Mapping[str, float]) -> flo
 
 
 def link_limits(limits: Limits, temperature: float) -> Limits:
-    """The limits with the threshold, and the floor, that link probabilities must exceed for scores to exceed those."""
+    """The limits with the threshold, and the floor, that link probabilities must exceed for scores to exceed those.
+
+    A temperature that lifts weak scores does not lower the floor: at 8, nearly every link would be a candidate.
+    """
     if temperature == 1.0:
         return limits
 
     def link(score: float) -> float:
         return float(temper(np.array(score), 1 / temperature))
 
-    floor = None if limits.floor is None else link(limits.floor)
+    floor = None if limits.floor is None else max(limits.floor, link(limits.floor))
     return replace(limits, threshold=link(limits.threshold), floor=floor)
 
 

@@ -14,7 +14,8 @@ from pytest import approx
 
 from core.config import EMBEDDED_MODEL
 from core.errors import InputError
-from core.inference.decoding import Fired
+from core.inference.decoding import Fired, temper
+from core.inference.documents import link_limits
 from core.inference.engine import Engine, Item
 from core.inference.recursion import MAX_NEAR, Limits, read
 from core.model.checkpoint import load_checkpoint
@@ -198,6 +199,13 @@ def test_a_text_that_fires_without_end_keeps_few_candidates_and_the_best_of_ever
 def test_candidates_come_back_from_storage_as_they_were(near: list[AnnotatedDocument]) -> None:
     for result in near:
         assert load_candidates(dump_candidates(result.candidates)) == result.candidates
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0, 8.0])
+def test_neither_a_link_nor_its_score_is_below_the_floor(temperature: float) -> None:
+    held = link_limits(Limits(threshold=0.5, floor=0.05), temperature)
+    assert held.floor is not None and held.floor >= 0.05
+    assert float(temper(np.array(held.floor), temperature)) >= 0.05 - 1e-12
 
 
 def test_a_floor_outside_of_zero_to_one_is_refused(tiny: Engine) -> None:

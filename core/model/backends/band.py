@@ -168,12 +168,14 @@ def _kernel(  # type: ignore[no-untyped-def]
                     if to_position:
                         slot = pos_i[:, None] - pos_j[None, :] - base
                         inside = slot.to(tl.uint32) < band  # negative ones are large then
-                        relative += tl.load(forth + here[:, None] * band + slot, mask=inside, other=0.0)
+                        places = tl.max_contiguous(forth + here[:, None] * band + slot, [1, 2])
+                        relative += tl.load(places, mask=inside, other=0.0)
                     if to_content:
                         # The other way round, so that neighbours in memory are read together.
                         slot = pos_i[None, :] - pos_j[:, None] - base
                         inside = slot.to(tl.uint32) < band  # negative ones are large then
-                        found = tl.load(back + here[:, None] * band + slot, mask=inside, other=0.0)
+                        places = tl.max_contiguous(back + here[:, None] * band + slot, [1, 2])
+                        found = tl.load(places, mask=inside, other=0.0)
                         relative += tl.trans(found)
                     tl.debug_barrier()
             # The product takes the other terms in: it decides how the compiler lays out all that follows.
