@@ -16,7 +16,7 @@ from streamlit_app.components.document_view import document_view
 from streamlit_app.components.empty_state import no_results
 from streamlit_app.components.heading import heading
 from streamlit_app.components.many_input import MOST
-from streamlit_app.components.task_pages import MANY_TASKS, hand_over_many
+from streamlit_app.components.task_pages import TASK_PAGES, hand_over_many
 from streamlit_app.i18n import t, title
 from streamlit_app.resources import application
 
@@ -36,7 +36,7 @@ def open_row(numbers: list[int]) -> None:
 
 def many_button(search: Search, count: int) -> None:
     """The way of all that was found to the page of a task."""
-    names = {name: title(TASKS[name].title_zh, TASKS[name].title_en) for name in MANY_TASKS}
+    names = {name: title(TASKS[name].title_zh, TASKS[name].title_en) for name in TASK_PAGES}
     task = st.selectbox(
         t("documents.many.task"),
         list(names),
@@ -68,9 +68,8 @@ if asked := address.arrived("documents").get("document"):
     st.session_state[OPEN] = asked
 opened = st.session_state.get(OPEN)
 address.keep("documents", document=opened)
-if opened:
-    with st.container(border=True):
-        document_view(app, opened, place=OPEN)
+# Drawn when it is known what the list holds, and so what comes next.
+reading = st.container()
 with st.container(horizontal=True, vertical_alignment="bottom"):
     words = st.text_input(
         t("documents.search"),
@@ -82,6 +81,9 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     metadata = document_filter(app.database, key="documents")
 search = Search(words, metadata)
 count = queries.count_documents(app.database, search)
+if opened:
+    with reading.container(border=True):
+        document_view(app, opened, place=OPEN, search=search)
 
 if count:
     pages = -(-count // PAGE)
@@ -108,6 +110,9 @@ if count:
         }
         for one in found
     )
+    # The row that is marked is that of the open document, however it was opened.
+    rows = [row for row, one in enumerate(found) if str(one.id) == opened]
+    st.session_state["documents-table"] = {"selection": {"rows": rows}}
     table(frame, key="documents-table", whole=True, on_select=lambda: open_row([one.id for one in found]))
     if not opened:
         st.caption(t("documents.click"))

@@ -16,6 +16,7 @@ from core.storage import queries
 from core.tasks import TASKS
 from streamlit_app.components import address
 from streamlit_app.components.empty_state import no_results
+from streamlit_app.components.export_preview import export_preview
 from streamlit_app.components.heading import heading
 from streamlit_app.components.messages import plain
 from streamlit_app.i18n import t, title
@@ -130,6 +131,7 @@ if done is not None and done[0] == (run_id, form, which) and Path(done[1]).is_fi
         )
     else:
         st.success(t("exports.whole"), icon=":material/check:")
+    export_preview(path)
 
 with st.expander(t("exports.table"), icon=":material/table_chart:", expanded=True):
     known = readable()

@@ -163,6 +163,15 @@ def _stretch(connection: Connection, numbers: Select[int], *, limit: int, offset
     return numbers.order_by(DocumentRow.id.desc()).limit(limit).offset(offset)
 
 
+def neighbours(engine: Engine, document_id: int, search: str | Search = "") -> tuple[int | None, int | None]:
+    """The numbers of the documents before and behind one in the list of `list_documents`; None at its ends."""
+    with storage_errors(engine), engine.connect() as connection:
+        found = select(DocumentRow.id).where(*conditions(connection, _search(search))).limit(1)
+        before = found.where(DocumentRow.id > document_id).order_by(DocumentRow.id)
+        behind = found.where(DocumentRow.id < document_id).order_by(DocumentRow.id.desc())
+        return connection.scalar(before), connection.scalar(behind)
+
+
 def count_documents(engine: Engine, search: str | Search = "") -> int:
     """How many documents `list_documents` would find without a limit."""
     asked = _search(search)

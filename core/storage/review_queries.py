@@ -148,6 +148,14 @@ def count_states(engine: Engine, run_id: int) -> dict[str, int]:
     return {state: count for state, count in counts.items() if count}
 
 
+def reviewed_runs(engine: Engine) -> frozenset[int]:
+    """The runs with reviewed documents, as `reviewed_pairs` means them, that may be seen."""
+    query = select(ReviewRow.run_id).where(ReviewRow.state.in_(REVIEWED)).distinct()
+    with storage_errors(engine), engine.connect() as connection:
+        found = connection.scalars(query).all()
+    return frozenset(visible_runs(engine, found))
+
+
 def found_types(engine: Engine, run_id: int) -> dict[str, Any]:
     """The types of a run's findings, nested as they were found: what stands for a schema where none was asked."""
     above = aliased(AnnotationRow)

@@ -8,6 +8,7 @@ from core import services
 from core.bootstrap import Application
 from core.errors import RexError
 from core.storage import queries
+from core.storage.search import Search
 from core.tasks import TASKS
 from core.types import Document
 from streamlit_app.components.cards import quote
@@ -17,11 +18,14 @@ from streamlit_app.components.task_pages import TASK_PAGES, hand_over
 from streamlit_app.i18n import t, title
 
 
-def document_view(app: Application, asked: str, *, place: str) -> None:
-    """Draw the document whose number `asked` came with the address; closing it empties `place` in the session."""
+def document_view(app: Application, asked: str, *, place: str, search: Search) -> None:
+    """Draw the document whose number `asked` came with the address; closing it empties `place` in the session.
 
-    def close() -> None:
-        st.session_state[place] = None
+    The next and the previous one are those of the list that `search` finds.
+    """
+
+    def turn_to(number: int | None) -> None:
+        st.session_state[place] = None if number is None else str(number)
 
     try:
         document = queries.get_document(app.database, int(asked) if asked.isdecimal() and len(asked) < 18 else 0)
@@ -31,12 +35,18 @@ def document_view(app: Application, asked: str, *, place: str) -> None:
     identifier = int(asked)
     head = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
     head.subheader(plain(t("documents.one", number=identifier, id=document.id or document.name or "")), anchor=False)
-    head.button(
-        t("documents.close"),
-        key="documents-close",
-        icon=":material/close:",
-        on_click=close,
-    )
+    buttons = head.container(horizontal=True, width="content", gap="small")
+    before, behind = queries.neighbours(app.database, identifier, search)
+    for name, number, key in (("previous", before, "P"), ("next", behind, "N")):
+        buttons.button(
+            t(f"documents.{name}"),
+            key=f"documents-{name}",
+            disabled=number is None,
+            shortcut=key,
+            on_click=turn_to,
+            args=(number,),
+        )
+    buttons.button(t("documents.close"), key="documents-close", icon=":material/close:", on_click=turn_to, args=(None,))
     facts = [document.name, t("documents.characters", count=f"{len(document.text):,}")]
     facts += [f"{name}：{value}" for name, value in document.metadata.items()]
     st.caption(plain(" · ".join(fact for fact in facts if fact)))

@@ -72,6 +72,14 @@ def sample_note(chosen: Filter) -> None:
     switch.toggle(t("explore.all"), key="explore-all", persist_state="session")
 
 
+def clear_filters() -> None:
+    """Ask for every type, word, score and value again; only in a callback."""
+    st.session_state["explore-types"] = []
+    st.session_state["explore-contains"] = ""
+    st.session_state["explore-scores"] = (0.0, 1.0)
+    st.session_state["explore-key"] = st.session_state["explore-value"] = None
+
+
 def whole(chosen: Filter) -> Filter:
     """The same filter over every document."""
     return Filter(chosen.runs, chosen.types, chosen.contains, chosen.lowest, chosen.highest, chosen.metadata)

@@ -12,6 +12,7 @@ from core.storage.explore_queries import Filter
 from core.views.findings import label_name
 from streamlit_app.components.charts import PLAIN
 from streamlit_app.components.explore_charts import heat
+from streamlit_app.components.explore_empty import nothing_drawn, reviewed
 from streamlit_app.i18n import t
 from streamlit_app.resources import application
 
@@ -25,7 +26,7 @@ def quality_view(chosen: Filter) -> None:
     with st.spinner(t("task.working")):
         quality = services.judge_runs(app, chosen.runs)
     if not quality.documents:
-        st.info(t("explore.quality.none"), icon=":material/fact_check:")
+        nothing_drawn("explore.quality.none", chosen, fits=reviewed())
         return
     st.caption(t("explore.quality.note", documents=quality.documents, total=total))
     scores = quality.total

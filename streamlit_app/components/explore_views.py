@@ -11,6 +11,7 @@ import streamlit as st
 from core.storage import concordance
 from core.storage.explore_pairs import edges, together, types_below
 from core.storage.explore_queries import Filter, score_bins, text_counts, type_counts, value_counts
+from core.storage.queries import RunInfo
 from core.storage.search import metadata_keys, metadata_values
 from core.types import Annotation
 from core.views.cards import POLARITY_COLOURS
@@ -20,6 +21,7 @@ from streamlit_app.components.charts import PLAIN
 from streamlit_app.components.explore_charts import bars, heat, histogram, shares, timeline, type_colours
 from streamlit_app.components.explore_context import context_lines, match_table
 from streamlit_app.components.explore_dates import UNITS, read_date, series
+from streamlit_app.components.explore_empty import POLAR, TREES, nothing_drawn, of_tasks, with_findings
 from streamlit_app.components.explore_filter import sample_note, whole
 from streamlit_app.components.relation_graph import figure
 from streamlit_app.i18n import t
@@ -35,7 +37,7 @@ def types_view(chosen: Filter) -> None:
     """How often each type was found, each run beside the other, and the most frequent words."""
     sample_note(chosen)
     found = type_counts(application().database, chosen)
-    if nothing(not found):
+    if nothing(not found, chosen):
         return
     left, right = st.columns([2, 3], gap="large")
     with left:
@@ -69,7 +71,7 @@ def scores_view(chosen: Filter) -> None:
     """How the scores are spread, and the mean of each type."""
     sample_note(chosen)
     bins = score_bins(application().database, chosen)
-    if nothing(not bins):
+    if nothing(not bins, chosen):
         return
     st.plotly_chart(histogram(bins), key="explore-histogram", config=PLAIN, alt=t("explore.view.scores"))
     rows = [
@@ -94,7 +96,7 @@ def together_view(chosen: Filter) -> None:
         ]
     else:
         items = list(dict.fromkeys(one.type for one in type_counts(database, chosen)))[:MOST_ITEMS]
-    if nothing(not items):
+    if nothing(not items, chosen):
         return
     pairs = together(database, chosen, **{str(kind): items})
     both = pairs | {(right, left): count for (left, right), count in pairs.items()}
@@ -106,7 +108,7 @@ def relations_view(chosen: Filter) -> None:
     """The most frequent relations as a graph and as a table."""
     sample_note(chosen)
     found = edges(application().database, chosen, limit=MOST_EDGES)
-    if nothing(not found, "explore.relations.none"):
+    if nothing(not found, chosen, "explore.relations.none", fits=of_tasks(TREES)):
         return
     triples = [
         Triple(
@@ -151,7 +153,7 @@ def time_view(chosen: Filter) -> None:
     found, _, lost = series(value_counts(database, chosen, key=key), unit or None)
     if lost:
         st.caption(t("explore.time.lost", count=lost))
-    if nothing(not found):
+    if nothing(not found, chosen):
         return
     ranked = sorted(found, key=lambda name: -sum(found[name].values()))
     if len(ranked) > MOST_SERIES:
@@ -169,7 +171,7 @@ def polarity_view(chosen: Filter) -> None:
     database = application().database
     counted = type_counts(database, chosen)
     pointing = {one.type: which for one in counted if (which := polarity(label_name(one.type)))}
-    if nothing(not pointing, "explore.polarity.none"):
+    if nothing(not pointing, chosen, "explore.polarity.none", fits=of_tasks(POLAR)):
         return
     colours = {t(f"polarity.{which}"): colour for which, colour in POLARITY_COLOURS.items()}
     runs: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -203,7 +205,7 @@ def context_view(chosen: Filter) -> None:
         sample_note(chosen)
         count = concordance.count_findings(database, chosen)
         st.caption(t("explore.lines.count", count=f"{count:,}"))
-    if nothing(not count):
+    if nothing(not count, chosen):
         return
     offset = page_offset(count, size, "explore-lines-page")
     if word:
@@ -217,7 +219,7 @@ def documents_view(chosen: Filter) -> None:
     sample_note(chosen)
     count = concordance.count_matches(application().database, chosen)
     st.caption(t("explore.documents.count", count=f"{count:,}"))
-    if nothing(not count):
+    if nothing(not count, chosen):
         return
     offset = page_offset(count, PAGE, "explore-documents-page")
     found = concordance.find_matches(application().database, chosen, limit=PAGE, offset=offset)
@@ -230,10 +232,16 @@ def page_offset(count: int, size: int, key: str) -> int:
     return (st.pagination(pages, key=key, persist_state="session") - 1) * size if pages > 1 else 0
 
 
-def nothing(empty: bool, words: str = "explore.nothing.found") -> bool:
+def nothing(
+    empty: bool,
+    chosen: Filter,
+    words: str = "explore.nothing.found",
+    *,
+    fits: Callable[[RunInfo], bool] = with_findings,
+) -> bool:
     """Say what to do when there is nothing to draw; whether that is so."""
     if empty:
-        st.info(t(words), icon=":material/search_off:")
+        nothing_drawn(words, chosen, fits=fits)
     return empty
 
 

@@ -26,9 +26,6 @@ TASK_PAGES = {
     "mrc": "reading",
 }
 
-MANY_TASKS = tuple(task for task in TASK_PAGES if task != "coref")
-"""Tasks that stored documents can be given to as they are."""
-
 
 def hand_over(task: str, document: Document) -> None:
     """Open the page of `task` with `document` in its fields; only in a callback."""

@@ -64,6 +64,27 @@ def test_losses_are_shown_with_counts_and_without_markup(page: AppTest) -> None:
     assert r"\*\<b\>\*" in warning.value and "得分没有写入（1 处）" in warning.value
 
 
+def test_the_beginning_of_the_file_is_shown_and_nothing_in_it_obeyed(page: AppTest) -> None:
+    evil = '张伟<script>alert(1)</script>"></iframe>'
+    store(AnnotatedDocument(Document(evil, id="1"), "ner", (Annotation("人物", 0, 2, "张伟", 0.5),)))
+    page.run()
+
+    def made(format: str) -> AppTest:
+        page.selectbox(key="exports-format").set_value(format).run()
+        page.button(key="exports-make").click().run()
+        assert not page.exception and not page.error
+        return page
+
+    [line] = made("native").code[0].value.splitlines()
+    assert "张伟<script>" in line
+    assert made("csv").dataframe[0].value.iloc[0].tolist()[3:5] == ["人物", "张伟"]
+    assert [one.label for one in made("xlsx").tabs][:2] == ["文档", "实体"]
+    # A frame without rights, in which the page is one escaped value.
+    [frame] = made("html").get("iframe")
+    shown = frame.proto.srcdoc
+    assert shown.startswith('<iframe sandbox=""') and shown.count("<") == 2 and "张伟" in shown
+
+
 def test_a_run_without_documents_is_explained(page: AppTest) -> None:
     store()
     page.run()

@@ -13,7 +13,7 @@ from core import reviews
 from core.config import ROOT
 from core.evaluation.corrections import NOTHING, judge
 from core.review.actions import Action
-from core.storage.review_queries import get_review, reviewed_pairs
+from core.storage.review_queries import get_review, reviewed_pairs, reviewed_runs
 from core.types import AnnotatedDocument, Annotation, Document
 from streamlit_app.components.explore_charts import bars, heat, histogram
 from streamlit_app.components.explore_dates import DAY, MONTH, WEEK, YEAR, begin_of, fitting_unit, read_date, series
@@ -119,6 +119,41 @@ def test_reviewed_documents_give_scores_for_each_type_and_the_confusion(page: Ap
     page.session_state["explore-view"] = "quality"
     page.run()
     assert not page.exception and page.metric[0].value == f"{2 / 3:.3f}" and page.get("plotly_chart")
+
+
+def test_an_empty_view_offers_a_run_that_fits_and_to_clear_the_filters(page: AppTest) -> None:
+    opinions, _ = two()
+    kept = application().store
+    facts = {"model": "m", "revision": "", "dtype": "float32", "device": "cpu", "threshold": 0.5}
+    names = kept.start_run(task="ner", schema_id=None, schema={"人物": None}, total=1, **facts)
+    document = Document("姚明来了")
+    [number] = kept.add_documents([document])
+    found = AnnotatedDocument(document, "ner", (Annotation("人物", 0, 2, "姚明", 0.9),))
+    kept.save_result(names, number, result=found, duration_s=0.1)
+    kept.finish_run(names, "done")
+    page.session_state["explore-view"] = "relations"
+    page.run()
+    assert page.multiselect(key="explore-runs").value == [names] and not page.get("plotly_chart")
+    page.text_input(key="explore-contains").set_value("没有这个").run()
+    page.button(key="explore-clear").click().run()
+    assert page.text_input(key="explore-contains").value == ""
+    page.button(key=f"explore-fitting-{opinions}").click().run()
+    assert page.multiselect(key="explore-runs").value == [opinions]
+    assert page.get("plotly_chart") and not page.exception
+
+
+def test_an_unreviewed_run_offers_one_that_was_reviewed(page: AppTest) -> None:
+    first, ids = two()
+    second, _ = two()
+    page.session_state["explore-view"] = "quality"
+    page.run()
+    assert not [one for one in page.button if one.key.startswith("explore-fitting")]
+    database = application().database
+    reviews.perform(database, get_review(database, first, ids[0]), Action("finish"), author="王芳")
+    assert reviewed_runs(database) == {first}
+    page.run()
+    page.button(key=f"explore-fitting-{first}").click().run()
+    assert page.multiselect(key="explore-runs").value == [first] and page.metric and not page.exception
 
 
 @pytest.mark.parametrize(

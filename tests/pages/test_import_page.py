@@ -10,7 +10,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.storage import queries, search_index
+from core.tasks import TASKS
 from core.types import AnnotatedDocument, Annotation, Document
+from streamlit_app.components.task_pages import TASK_PAGES
 from streamlit_app.resources import application
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -134,6 +136,32 @@ def test_the_address_opens_a_document_with_what_its_runs_found(page: AppTest) ->
     page.query_params["document"] = "99"
     page.run()
     assert "99" in page.error[0].value or "0" in page.error[0].value
+
+
+def test_the_next_and_the_previous_document_are_those_of_the_list_that_is_shown(page: AppTest) -> None:
+    texts = ("宽带断线", "话费太贵", "宽带很快", "宽带<b>慢")
+    ids = put(*(Document(text) for text in texts))
+    page.run()
+    page.text_input(key="documents-search").set_value("宽带").run()
+    page.session_state["documents-open"] = str(ids[3])
+    page.run()
+    assert page.button(key="documents-previous").disabled
+    page.button(key="documents-next").click().run()
+    assert page.session_state["documents-open"] == str(ids[2])
+    assert page.session_state["documents-table"]["selection"]["rows"] == [1]
+    page.button(key="documents-next").click().run()
+    # The one between holds other words and is not in the list.
+    assert page.session_state["documents-open"] == str(ids[0]) and page.button(key="documents-next").disabled
+    page.button(key="documents-previous").click().run()
+    assert str(ids[2]) in page.query_params["document"] and not page.exception
+    page.button(key="documents-close").click().run()
+    assert page.session_state["documents-table"]["selection"]["rows"] == [] and not page.exception
+
+
+def test_what_was_found_can_be_given_to_every_task(page: AppTest) -> None:
+    put(Document("张伟说他病了。"))
+    page.run()
+    assert page.selectbox(key="documents-many-task").options == [TASKS[name].title_zh for name in TASK_PAGES]
 
 
 def test_an_address_that_is_no_number_is_refused_in_words(page: AppTest) -> None:
