@@ -56,6 +56,11 @@ class Bench:
         """The score at which the base-size network gives a few spans a text."""
         return few_spans_threshold(self.base, of_length(self.texts, 4, length=128))
 
+    @cached_property
+    def window_threshold(self) -> float:
+        """The same for texts that fill windows: there are ten times the pairs of words that might fire at random."""
+        return few_spans_threshold(self.base, of_length(self.texts, 4, length=400))
+
     def count(self, full: int, quick: int) -> int:
         """How many: `quick` in a quick run."""
         return quick if self.quick else full

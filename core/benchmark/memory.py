@@ -39,7 +39,8 @@ def measure_budget(bench: Bench) -> list[Measured]:
     index = bench.device.index or 0
     texts = of_mixed_lengths(bench.texts, bench.count(5_000, 64), shortest=10, longest=20_000)
     before = card_bytes(index)
-    with serving(bench, bench.base, worker="process", threshold=bench.threshold, budget_bytes=BUDGET_BYTES) as system:
+    bar = bench.window_threshold
+    with serving(bench, bench.base, worker="process", threshold=bar, budget_bytes=BUDGET_BYTES) as system:
         pid = system.info.pid
         with Sampler(lambda: held_bytes(index, pid=pid, before=before)) as sampler:
             load = closed_loop(system.asking(texts, SCHEMA), len(texts), clients=CALLERS)

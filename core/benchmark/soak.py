@@ -54,11 +54,11 @@ def measure(bench: Bench) -> list[Measured]:
     stages = bench.count(STAGES, 15)
     first = round(stages * (1 - OOM_SHARE))
     parts = [texts[n * len(texts) // stages : (n + 1) * len(texts) // stages] for n in range(stages)]
-    with serving(bench, bench.base, worker="process", threshold=bench.threshold) as system:
+    with serving(bench, bench.base, worker="process", threshold=bench.window_threshold) as system:
         readings = _stages(bench, system, parts[:first], kill=KILL_STAGE)
         detail: dict[str, Any] = {"killed_workers": 1} | system.describe()
     every = bench.count(OOM_EVERY, 2)
-    with serving(bench, bench.base, threshold=bench.threshold, oom_every=every) as system:
+    with serving(bench, bench.base, threshold=bench.window_threshold, oom_every=every) as system:
         failing = _stages(bench, system, parts[first:], kill=None)
         detail |= {"with_ooms": {"requests": sum(map(len, parts[first:])), "every": every} | system.describe()}
     lost = readings.lost + failing.lost

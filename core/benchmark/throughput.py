@@ -46,7 +46,7 @@ def measure_windows(bench: Bench) -> list[Measured]:
     """Long texts that fill windows of 512 tokens; a window is counted once whatever it is asked."""
     texts = of_length(bench.texts, bench.count(100, 2), length=bench.count(20_000, 2_000))
     rates, windows = [], 0
-    with serving(bench, bench.base, threshold=bench.threshold) as system:
+    with serving(bench, bench.base, threshold=bench.window_threshold) as system:
         items = system.items(texts, SCHEMA)
         system.annotate(items[: max(len(items) // 10, 1)])
         for _ in range(bench.count(5, 1)):
