@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core import services
-from core.config import Settings
+from core.config import ROOT, Settings
 from streamlit_app.components.annotation_table import table
 from streamlit_app.components.heading import heading
 from streamlit_app.components.messages import plain
@@ -30,7 +30,7 @@ frame = pd.DataFrame(
         "setting": name,
         "value": app.settings.shown(name),
         "variable": f"REX_{name.upper()}",
-        "default": str(field.default),
+        "default": str(field.default).removeprefix(f"{ROOT}/"),
         "meaning": t(f"settings.meaning.{name}"),
     }
     for name, field in Settings.model_fields.items()

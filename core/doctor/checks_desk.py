@@ -122,7 +122,7 @@ def memory(facts: Facts) -> Check:
 
 def ports(facts: Facts) -> Check:
     """Are the ports free, or the desk's own?"""
-    words = {"free": "空闲", "desk": "工作台正在运行", "taken": "被其他程序占用"}
+    words = {"free": "空闲", "desk": "正在使用", "taken": "被其他程序占用"}
     said = "；".join(f"{one.name} {one.number} {words[one.state]}" for one in facts.ports) or "没有用端口"
     taken = [str(one.number) for one in facts.ports if one.state == "taken"]
     if taken:

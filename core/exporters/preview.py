@@ -72,8 +72,14 @@ def _lines(source: BinaryIO) -> tuple[str, ...]:
 
 def _table(name: str, rows: Iterable[Iterable[Any]]) -> Preview:
     """The first of the rows names the columns."""
-    columns, *others = [tuple("" if cell is None else _cut(str(cell)) for cell in row) for row in rows] or [()]
+    columns, *others = [tuple(_shown(cell) for cell in row) for row in rows] or [()]
     return Preview(name, columns=columns, rows=tuple(others))
+
+
+def _shown(cell: Any) -> str:
+    if isinstance(cell, float) and cell.is_integer():  # a workbook knows no other numbers
+        cell = int(cell)
+    return "" if cell is None else _cut(str(cell))
 
 
 def _csv(path: Path) -> Preview:

@@ -23,6 +23,7 @@ PREVIEW_CHARACTERS = 60
 class Line:
     """One occurrence with `left` and `right` of it, at most `WIDTH` characters each; `type` is empty for a word.
 
+    begins, ends: whether the text begins with `left` and ends with `right`.
     `more` counts occurrences in the same document that are not shown, on its last line.
     """
 
@@ -31,6 +32,8 @@ class Line:
     left: str
     words: str
     right: str
+    begins: bool
+    ends: bool
     type: str = ""
     score: float | None = None
     more: int = 0
@@ -155,6 +158,7 @@ def _texts(engine: Engine, ids: set[int]) -> dict[int, str]:
     return {row.id: row.text for row in rows}
 
 
-def _cut(text: str, start: int, end: int) -> tuple[str, str, str]:
-    """What stands left of a place, in it and right of it."""
-    return text[max(start - WIDTH, 0) : start], text[start:end], text[end : end + WIDTH]
+def _cut(text: str, start: int, end: int) -> tuple[str, str, str, bool, bool]:
+    """What stands left of a place, in it and right of it; whether nothing stands farther left, or farther right."""
+    left, right = max(start - WIDTH, 0), end + WIDTH
+    return text[left:start], text[start:end], text[end:right], left == 0, right >= len(text)

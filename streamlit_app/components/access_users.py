@@ -47,9 +47,11 @@ def users(app: Application, everybody: Sequence[User]) -> None:
     left, right = st.columns(2)
     with left.container(border=True):
         _add(app)
-    if everybody:
-        with right.container(border=True):
+    with right.container(border=True):
+        if everybody:
             _manage(app, everybody)
+        else:
+            _roles()
 
 
 def _when(moment: datetime | None) -> str:
@@ -73,6 +75,14 @@ def _one_time_password() -> None:
 
 def _role_names() -> dict[str, str]:
     return {one: t(f"access.role.{one}") for one in ROLES}
+
+
+def _roles() -> None:
+    """What each role may do; each also what those before it may."""
+    st.subheader(t("access.roles"), anchor=False)
+    for one in ROLES:
+        st.markdown(f"**{t(f'access.role.{one}')}**")
+        st.caption(t(f"access.may.{one}"))
 
 
 def _add(app: Application) -> None:

@@ -108,7 +108,7 @@ def pronoun_table(result: AnnotatedDocument, *, key: str) -> None:
         table(pd.DataFrame(rows), key=key)
 
 
-PATH = 230
+PATH, DEFAULT = 230, 165
 """The width of a column that may hold the path of a directory, in pixels."""
 
 
@@ -123,7 +123,7 @@ def table(frame: pd.DataFrame, *, key: str, whole: bool = False, on_select: Call
         "start": st.column_config.NumberColumn(t("column.start"), width="small", format="%d"),
         "end": st.column_config.NumberColumn(t("column.end"), width="small", format="%d"),
         "value": st.column_config.TextColumn(t("column.value"), width=PATH),
-        "default": st.column_config.TextColumn(t("column.default"), width=PATH),
+        "default": st.column_config.TextColumn(t("column.default"), width=DEFAULT),
         "meaning": st.column_config.TextColumn(t("column.meaning"), width="large"),
         "seconds": st.column_config.NumberColumn(t("column.seconds"), width="small", format="%.2f"),
         "started": st.column_config.DatetimeColumn(t("column.started"), format="YYYY-MM-DD HH:mm:ss"),

@@ -40,6 +40,8 @@ def _row(line: Line) -> str:
     if line.type:
         colour = type_colour(line.type)
         kind = f'<span class="type" style="--mark:{colour};--ink:{ink_on(colour)}">{_e(line.type)}</span>'
+    left = ("" if line.begins else "…") + _flat(line.left)
+    right = _flat(line.right) + ("" if line.ends else "…")
     score = "" if line.score is None else f"{line.score:.2f}"
     more = f"<br>{_e(t('explore.more', count=line.more))}" if line.more else ""
     links = (
@@ -47,8 +49,8 @@ def _row(line: Line) -> str:
         f'<a href="{review_link(line.run_id, line.document_id)}" target="_blank">{_e(t("explore.review"))}</a>'
     )
     return (
-        f'<tr><td class="left"><bdi>{_flat(line.left)}</bdi></td><td class="words">{_flat(line.words)}</td>'
-        f'<td class="right"><bdi>{_flat(line.right)}</bdi></td><td>{kind}</td><td class="score">{score}</td>'
+        f'<tr><td class="left"><bdi>{left}</bdi></td><td class="words">{_flat(line.words)}</td>'
+        f'<td class="right"><bdi>{right}</bdi></td><td>{kind}</td><td class="score">{score}</td>'
         f'<td class="to">{links}{more}</td></tr>'
     )
 

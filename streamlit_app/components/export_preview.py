@@ -12,7 +12,9 @@ from core.exporters.preview import ROWS, Preview, preview
 from streamlit_app.components.messages import plain, shown_errors
 from streamlit_app.i18n import t
 
-PAGE_HEIGHT = 420
+PAGE_HEIGHT, TEXT_HEIGHT = 420, 260
+LONG = 800
+"""Characters of a text that scrolls."""
 
 
 def export_preview(path: Path) -> None:
@@ -23,7 +25,8 @@ def export_preview(path: Path) -> None:
         if not parts:
             st.caption(t("exports.preview.large"))
             return
-        st.caption(t("exports.preview.note", rows=ROWS))
+        if not parts[0].page:
+            st.caption(t("exports.preview.note", rows=ROWS))
         if len(parts) == 1 and not parts[0].name:
             _part(parts[0], key="exports-preview")
             return
@@ -42,4 +45,5 @@ def _part(part: Preview, *, key: str) -> None:
         names = {str(number): name for number, name in enumerate(part.columns)}
         st.dataframe(pd.DataFrame(part.rows, columns=list(names)), hide_index=True, column_config=names, key=key)
     else:
-        st.code("\n".join(part.lines), language=None, wrap_lines=True, height=260)
+        text = "\n".join(part.lines)
+        st.code(text, language=None, wrap_lines=True, height=TEXT_HEIGHT if len(text) > LONG else "content")

@@ -72,7 +72,8 @@ def _row(app: Application, job: RunInfo) -> None:
         name, about, bar, buttons = st.columns([3, 5, 4, 2], vertical_alignment="center", gap="small")
         name.markdown(f"{job_title(job)} {state_badge(job)}")
         when = f"{job.started_at.astimezone():%m-%d %H:%M}"
-        facts = [schema_title(job), plain(job.model or job.source.rpartition("/")[2]), when]
+        # What a narrow window cuts off is the end, and stands whole where the job is opened.
+        facts = [when, schema_title(job), plain(job.model or job.source.rpartition("/")[2])]
         about.caption(" · ".join(fact for fact in facts if fact))
         with bar:
             if job.done < job.total:

@@ -40,6 +40,14 @@ def test_long_files_and_long_lines_are_cut_where_it_is_seen(tmp_path: Path) -> N
         assert len(longest) == CHARACTERS + 1 and longest.endswith("…")
 
 
+def test_numbers_of_a_workbook_are_shown_as_they_were_written(tmp_path: Path) -> None:
+    path = tmp_path / "file.xlsx"
+    write_file([AnnotatedDocument(Document(TEXT), "ner", (Annotation("人物", 0, 2, "张伟", 0.25),))], "xlsx", path=path)
+    entities = next(part for part in preview(path) if part.name == "实体")
+    [row] = entities.rows
+    assert {"0", "2", "0.25"} <= set(row)
+
+
 def test_a_damaged_file_is_told_by_its_name(tmp_path: Path) -> None:
     for name in ("a.zip", "b.xlsx", "c.parquet"):
         (tmp_path / name).write_bytes(b"PK\x03\x04 nothing")

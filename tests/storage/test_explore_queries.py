@@ -235,6 +235,7 @@ def test_contexts_join_up_to_the_text_and_pairs_equal_those_counted_by_hand(
         assert line.words == text[start:end]
         assert line.left == text[max(0, start - concordance.WIDTH) : start]
         assert line.right == text[end : end + concordance.WIDTH]
+        assert (line.begins, line.ends) == (start <= concordance.WIDTH, len(text) - end <= concordance.WIDTH)
     kinds = sorted(set(types))
     wanted = Counter((a, b) for n, a in enumerate(kinds) for b in kinds[n:])
     assert together(engine, Filter((run,)), types=["甲", "乙", "丙"]) == dict(wanted)
