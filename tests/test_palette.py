@@ -62,6 +62,14 @@ def test_names_and_texts_on_a_colour_are_readable_in_both_themes(colour: str) ->
         assert below != theme[0]
 
 
+def test_words_on_primary_buttons_and_chosen_values_are_readable_in_both_themes() -> None:
+    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text("utf-8"))["theme"]
+    style = (ROOT / "streamlit_app" / "frontend" / "shell.css").read_text("utf-8")
+    [inks] = re.findall(r"stBaseButton-primary[^}]*color: light-dark\((#\w+), (#\w+)\)", style)
+    for theme, ink in zip(("light", "dark"), inks, strict=True):
+        assert contrast(ink, config[theme]["primaryColor"]) >= READABLE
+
+
 def test_the_contrast_is_that_of_the_standard() -> None:
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
     assert contrast("#777777", "#ffffff") == pytest.approx(4.478, abs=0.001)
