@@ -165,7 +165,7 @@ def progress_line(batch: BatchInfo) -> str:
         parts.append(t("batch.left", time=duration(float(progress["left_s"]))))
     if progress.get("resumed"):
         parts.append(t("batch.resumed", count=int(progress["resumed"])))
-    failed = f"  :red[{t('batch.failed', count=int(progress['failed']))}]" if progress.get("failed") else ""
+    failed = f"  **{t('batch.failed', count=int(progress['failed']))}**" if progress.get("failed") else ""
     return " · ".join(parts) + failed
 
 

@@ -57,7 +57,7 @@ def job_bar(job: RunInfo) -> None:
 
 def job_line(job: RunInfo) -> str:
     """What the bar says, in Markdown."""
-    failed = f"  :red[{t('jobs.failures', count=job.failed)}]" if job.failed else ""
+    failed = f"  **{t('jobs.failures', count=job.failed)}**" if job.failed else ""
     return progress_text(job, done=job.done, total=job.total) + failed
 
 
