@@ -90,7 +90,9 @@ def _run(app: Application, documents: list[Document], task: str, schema: object,
 def _corrections(app: Application, demo: Demo) -> None:
     """Some documents approved, some corrected, one begun."""
     ids = queue_ids(app.database, demo.news, QueueFilter(order=CERTAINTY))
-    for number, document in enumerate(ids[:5]):
+    # The one that is begun is the one with most to see.
+    begun = max(ids[4:], key=lambda one: len(get_review(app.database, demo.news, one).nodes))
+    for number, document in enumerate([*ids[:4], begun]):
         review = get_review(app.database, demo.news, document)
         tops = [node for node in review.nodes if node.parent is None]
         for place, node in enumerate(tops[: 2 if number == 4 else None]):
@@ -99,7 +101,7 @@ def _corrections(app: Application, demo: Demo) -> None:
             review = reviews.perform(app.database, review, action, author=AUTHOR)
         if number != 4:
             review = reviews.perform(app.database, review, Action("finish"), author=AUTHOR)
-    demo.document = ids[4] if len(ids) > 4 else ids[0]
+    demo.document = begun
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from streamlit_app.navigation import PAGES
 
 OUT = ROOT / "build" / "screenshots"
 IMAGES = ROOT / "docs" / "images"
-README = ("overview", "entities", "review", "gpu", "settings")
+README = ("overview", "entities", "relations", "review", "gpu")
 THEMES = ("light", "dark")
 SIZES = ("1440x900", "1920x1080")
 WORDS = catalogue("zh")
@@ -61,7 +61,7 @@ def addresses(demo: Demo) -> dict[str, str]:
 
 
 def take(page: Page, address: str, name: str, *, place: Path) -> list[str]:
-    """Photograph one page, and its views where it has some; what did not work, in words."""
+    """Photograph one page, and its views where it has some, but for the README; what did not work, in words."""
     page.goto(address)
     page.get_by_test_id("stHeading").first.wait_for(timeout=RUN_MS)
     settled(page)
@@ -74,7 +74,7 @@ def take(page: Page, address: str, name: str, *, place: Path) -> list[str]:
     page.screenshot(path=place / f"{name}.png")
     if page.get_by_test_id("stException").count():
         problems.append(f"{name}: the page shows an exception")
-    for view in VIEWS.get(name, ()):
+    for view in VIEWS.get(name, ()) if place != IMAGES else ():
         label = WORDS.get(f"{name}.view.{view}") or WORDS.get(f"{name}.tab.{view}")
         button = page.get_by_test_id("stButtonGroup").get_by_text(label or view, exact=True)
         if not button.count():

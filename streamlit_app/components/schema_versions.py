@@ -27,6 +27,8 @@ border-radius:4px;padding:6px 0;max-height:340px;overflow:auto}
 .desk-diff b{display:inline-block;width:1.2em;font-weight:650}
 </style>"""
 SHOWN_RUNS = 12
+CODE_HEIGHT, LONG = 340, 14
+"""Pixels of a schema that scrolls, and the lines up to which it stands whole."""
 
 
 def version_label(one: Version) -> str:
@@ -58,7 +60,7 @@ def versions_view(found: Sequence[Version]) -> None:
     )  # fmt: skip
     with left:
         text = json.dumps(chosen.schema.to_dict(), ensure_ascii=False, indent=2)
-        st.code(text, language="json", height=340)
+        st.code(text, language="json", height=CODE_HEIGHT if text.count("\n") > LONG else "content")
     with right:
         if other is not None:
             _difference(by_number[other], chosen)
