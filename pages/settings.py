@@ -9,7 +9,9 @@ from core import services
 from core.config import ROOT, Settings
 from streamlit_app.components.annotation_table import table
 from streamlit_app.components.heading import heading
+from streamlit_app.components.job_progress import duration
 from streamlit_app.components.messages import plain
+from streamlit_app.components.model_work import millions
 from streamlit_app.i18n import t
 from streamlit_app.resources import application
 
@@ -19,8 +21,8 @@ status = services.model_status(app)
 cells = {
     "settings.model": status.name,
     "settings.device": f"{status.device or app.settings.device} · {status.dtype or app.settings.dtype}",
-    "settings.parameters": "—" if not status.parameters else f"{status.parameters / 1e6:.1f} M",
-    "settings.load": "—" if not status.load_s else f"{status.load_s:.1f} s",
+    "settings.parameters": millions(status.parameters),
+    "settings.load": "—" if not status.load_s else duration(status.load_s),
 }
 for column, (label, value) in zip(st.columns(len(cells)), cells.items(), strict=True):
     column.metric(t(label), plain(str(value)), border=True)

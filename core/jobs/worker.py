@@ -145,12 +145,14 @@ def _read(
             client=owner,
             cancelled=lambda: stopped() or not held,
         )
-        last = time.perf_counter()
+        # A clock for each job: of jobs that share batches, every one took the time until its answer.
+        last: dict[int, float] = {}
+        begun = time.perf_counter()
         for place, result in answers:
             job_id, one = flying.pop(place)
             now = time.perf_counter()
-            keep(job_id, Finished(one.document_id, result, now - last, one.position, **ground))
-            last = now
+            keep(job_id, Finished(one.document_id, result, now - last.get(job_id, begun), one.position, **ground))
+            last[job_id] = now
 
     flying: dict[int, tuple[int, Pending]] = {}
     with kept(database, owner, lost=held.pop) as keep:

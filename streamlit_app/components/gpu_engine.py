@@ -14,6 +14,7 @@ from streamlit_app.components.gpu_gauge import memory_bar, size
 from streamlit_app.components.gpu_tiles import GOOD, chips
 from streamlit_app.components.job_progress import duration
 from streamlit_app.components.messages import plain
+from streamlit_app.components.model_work import millions
 from streamlit_app.i18n import t
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ def model_facts(status: ModelStatus) -> list[tuple[str, str, str]]:
     weights = size(count * BYTES.get(status.dtype or "", 4))
     listed = [
         (t("gpu.model.name"), status.name),
-        (t("gpu.model.parameters"), t("gpu.model.millions", millions=round(count / 1e6, 1), weights=weights)),
+        (t("gpu.model.parameters"), t("gpu.model.millions", count=millions(count), weights=weights)),
         (t("gpu.model.device"), f"{status.device} · {status.dtype}"),
-        (t("gpu.model.load"), f"{status.load_s or 0:.1f} s"),
+        (t("gpu.model.load"), duration(status.load_s or 0)),
     ]
     return [(name, value, GOOD) for name, value in listed]
 

@@ -72,7 +72,9 @@ def progress_text(job: RunInfo, *, done: int, total: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds, minutes or hours, in words; tenths of the first few seconds."""
+    """Seconds, minutes or hours, in words; tenths of the first few seconds, hundredths of less than one of them."""
+    if 0 < seconds < 0.095:
+        return t("job.seconds", count=f"{max(seconds, 0.01):.2f}")
     if seconds < 9.95:
         return t("job.seconds", count=f"{seconds:.1f}")
     if seconds < 90:

@@ -8,8 +8,9 @@ from core import model_services
 from core.bootstrap import Application
 from core.checkpoints.work import Work
 from core.config import OFFICIAL_MODEL
+from streamlit_app.components.gpu_gauge import size
 from streamlit_app.components.messages import plain, shown_errors
-from streamlit_app.components.model_work import ended_badly, follow_work, megabytes, told
+from streamlit_app.components.model_work import ended_badly, follow_work, told
 from streamlit_app.i18n import t
 
 
@@ -50,7 +51,7 @@ def _partial(app: Application) -> None:
         if one.complete:
             continue
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            st.markdown(t("models.left", name=plain(one.source), size=megabytes(one.size_bytes)))
+            st.markdown(t("models.left", name=plain(one.source), size=size(one.size_bytes)))
             st.button(
                 t("models.resume"), key=f"models-resume-{one.source}", icon=":material/play_circle:",
                 on_click=_resume, args=(app, one.name, one.revision),
@@ -65,9 +66,7 @@ def _words(work: Work) -> str:
     done, total = work.progress.done, work.progress.total
     if not total:
         return t("models.asking", name=work.about)
-    return t(
-        "models.downloading", name=work.about, done=megabytes(done), total=megabytes(total), file=work.progress.what
-    )
+    return t("models.downloading", name=work.about, done=size(done), total=size(total), file=work.progress.what)
 
 
 def _resume(app: Application, name: str, revision: str) -> None:

@@ -13,8 +13,9 @@ from core.checkpoints.files import CARD
 from core.checkpoints.installed import DOWNLOADED, TUNED, Installed
 from core.checkpoints.work import Work
 from core.errors import RexError
+from streamlit_app.components.gpu_gauge import size
 from streamlit_app.components.messages import plain, shown_errors
-from streamlit_app.components.model_work import ended_badly, follow_work, megabytes, millions
+from streamlit_app.components.model_work import ended_badly, follow_work, millions
 from streamlit_app.i18n import t
 
 COLOURS = {"included": "blue", "downloaded": "violet", "tuned": "green", "other": "gray"}
@@ -40,8 +41,8 @@ def _summary(app: Application, there: list[Installed], active: str) -> None:
         "active": current.name if current else active,
         "parameters": millions(current.parameters) if current else "—",
         "count": str(len(there)),
-        "disk": megabytes(sum(one.size_bytes for one in there)),
-        "free": megabytes(free),
+        "disk": size(sum(one.size_bytes for one in there)),
+        "free": size(free),
     }
     for column, (name, value) in zip(st.columns([2, 1, 1, 1, 1]), cells.items(), strict=True):
         column.metric(t(f"models.sum.{name}"), plain(value), border=True)
@@ -68,7 +69,7 @@ def _row(app: Application, one: Installed, *, active: bool, key: str) -> None:
         name.markdown(f"**{plain(one.name)}**{plain(revision)}  \n{badges}")
         sums = t("models.sums" if one.has_sums else "models.sums.none")
         base = t("models.base", name=plain(one.base.rpartition("/")[2])) if one.kind == TUNED else ""
-        first = " · ".join(part for part in (millions(one.parameters), megabytes(one.size_bytes), sums, base) if part)
+        first = " · ".join(part for part in (millions(one.parameters), size(one.size_bytes), sums, base) if part)
         licence = plain(one.licence) if one.licence else t("models.licence.none")
         facts.markdown(f"{first}  \n:small[:gray[{t('models.licence')} {licence}]]")
         facts.caption(plain(str(one.directory)))
@@ -86,7 +87,7 @@ def _row(app: Application, one: Installed, *, active: bool, key: str) -> None:
                 st.code((one.directory / CARD).read_text("utf-8", "replace")[:CARD_CHARACTERS], "markdown", height=420)
         if one.kind in (DOWNLOADED, TUNED) and not active:
             with place.popover(t("models.remove"), icon=":material/delete:"):
-                st.write(t("models.remove.sure", name=plain(one.name), size=megabytes(one.size_bytes)))
+                st.write(t("models.remove.sure", name=plain(one.name), size=size(one.size_bytes)))
                 st.button(
                     t("models.remove.yes"), key=f"{key}-remove", type="primary", on_click=_remove, args=(app, one)
                 )
@@ -152,6 +153,6 @@ def _verify(app: Application, one: Installed) -> None:
 def _remove(app: Application, one: Installed) -> None:
     try:
         freed = model_services.remove_checkpoint(app, one.source)
-        st.toast(t("models.removed", name=plain(one.name), size=megabytes(freed)), icon=":material/delete:")
+        st.toast(t("models.removed", name=plain(one.name), size=size(freed)), icon=":material/delete:")
     except RexError as error:
         st.toast(plain(str(error)), icon=":material/error:")

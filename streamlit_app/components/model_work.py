@@ -14,7 +14,6 @@ from streamlit_app.i18n import t
 
 EVERY_S = 0.5
 PATIENCE_S = 1.0
-MB = 1e6
 
 
 def follow_work(app: Application, name: str, *, key: str, words: Callable[[Work], str]) -> Work | None:
@@ -46,14 +45,9 @@ def ended_badly(work: Work) -> bool:
     return work.state in (FAILED, CANCELLED)
 
 
-def megabytes(size_bytes: float) -> str:
-    """A size in the unit that checkpoints are told in."""
-    return f"{size_bytes / MB:,.0f} MB" if size_bytes < 1e9 else f"{size_bytes / 1e9:,.2f} GB"
-
-
 def millions(parameters: int | None) -> str:
-    """A number of weights."""
-    return "—" if parameters is None else f"{parameters / 1e6:,.1f} M"
+    """A number of weights, in the unit of the language of the session."""
+    return t("models.millions", millions=parameters / 1e6) if parameters else "—"
 
 
 def told(action: Callable[..., object], *arguments: object) -> None:

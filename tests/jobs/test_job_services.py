@@ -211,6 +211,9 @@ def test_an_overview_reads_one_document_with_several_tasks_and_stores_a_job_for_
     for job, (task, schema) in zip(jobs, schemas.items(), strict=True):
         expected = services.annotate(app, [Document(SENTENCE)], task=task, schema=schema)
         assert [essence(one) for one in services.load_run(app, job)] == [essence(one) for one in expected]
+    # They share batches: each took about as long, not the first all of it and the others nothing.
+    worked = sorted(state(app, job).worked_s for job in jobs)
+    assert 0.2 * worked[-1] < worked[0] and worked[-1] < WAIT_S
 
 
 def test_a_short_request_is_answered_while_a_long_job_runs(app: Application) -> None:
