@@ -125,6 +125,8 @@ def class_tree(paths: Iterable[Path]) -> tuple[Annotation, ...]:
 def _read(answer: Answer, build: Callable[[Iterable[Path]], tuple[Annotation, ...]]) -> Finding:
     """The annotations of one answer, and its candidates without those that turn out to be annotations."""
     found = build(answer.paths)
+    if not answer.near:
+        return Finding(found, (answer,))
     known = {tuple(map(_place, chain)) for chain in _chains(found)}
     near: dict[tuple[tuple[str, int | None, int | None], ...], Candidate] = {}
     for path in answer.near:

@@ -13,7 +13,8 @@ from torch import nn
 from core.benchmark.texts import ROOT
 from core.inference.decoding import sigmoid
 from core.inference.forward import run
-from core.inference.packing import Raw, pack, unpack
+from core.inference.matching import match, unpack
+from core.inference.packing import Raw, pack
 from core.inference.prompts import Group, Hint, PieceEncoder, Prompt, assemble, build_hints
 from core.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from core.model.config import RexConfig
@@ -78,7 +79,7 @@ def few_spans_threshold(directory: Path, texts: Sequence[str], *, wanted: float 
     for _ in range(24):
         bar = (low + high) / 2
         kept = raw.values > bar
-        found = unpack(Raw(raw.cells[kept], raw.values[kept], raw.classes), prompts)
+        found = unpack(match(Raw(raw.cells[kept], raw.values[kept], raw.classes), packed), prompts)
         if sum(len(one.heads) for one in found) > wanted * len(prompts):
             low = bar
         else:

@@ -105,6 +105,8 @@ def _side_by_side(
     readers: list[Generator[list[Prompt], list[Fired], Answer]],
 ) -> Generator[list[Prompt], list[Fired], list[Answer]]:
     """Run the readers of one document together, so that their prompts share a level."""
+    if len(readers) == 1:
+        return [(yield from readers[0])]
     answers: dict[int, Answer] = {}
     waiting: dict[int, list[Prompt]] = {}
 

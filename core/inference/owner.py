@@ -19,7 +19,8 @@ from core.gpu.tenant import Tenant, TenantStatus, move_in
 from core.gpu.torch_view import new_window, torch_memory
 from core.inference.forward import run as forward
 from core.inference.graphs import Graphs
-from core.inference.packing import Packed, Raw
+from core.inference.matching import Matched, match
+from core.inference.packing import Packed, Ragged, Raw, lay_out
 from core.inference.pauses import pausing
 from core.model.backends import check_attention
 from core.model.checkpoint import Checkpoint, load_weights, read_files, resolve_device
@@ -64,16 +65,16 @@ class DeviceOwner(Protocol):
     def unload(self) -> None:
         """Let the network go; the next batch loads it again."""
 
-    def start(self, packed: Packed) -> None:
+    def start(self, batch: Ragged) -> None:
         """Begin a batch; never raises. `finish` must follow before anything else."""
 
-    def finish(self, pause: Pause | None = None) -> Raw:
+    def finish(self, pause: Pause | None = None) -> Matched:
         """Wait for the batch that was begun; raises what it met.
 
         On the CPU of this process `pause` is called between its steps, and may `run` other batches.
         """
 
-    def run(self, packed: Packed) -> Raw:
+    def run(self, batch: Ragged) -> Matched:
         """Begin a batch and wait for it."""
 
     def memory(self) -> MemoryReading:
@@ -171,7 +172,7 @@ class LocalOwner:
     def __init__(self, load: Load, *, record: Record = silent) -> None:
         self._load, self._record = load, record
         self._held: Held | None = None
-        self._packed: Packed | None = None
+        self._batch: Ragged | None = None
         self._info: OwnerInfo | None = None
 
     @property
@@ -196,24 +197,25 @@ class LocalOwner:
             flush()
             self._record("unload", f"已卸载 {name}")
 
-    def start(self, packed: Packed) -> None:
+    def start(self, batch: Ragged) -> None:
         """Keep the batch for `finish`: this process has nobody to hand it to."""
-        self._packed = packed
+        self._batch = batch
 
-    def finish(self, pause: Pause | None = None) -> Raw:
+    def finish(self, pause: Pause | None = None) -> Matched:
         """Run the batch that was begun; on the CPU with `pause` between its steps."""
-        packed, self._packed = self._packed, None
-        if packed is None:
+        batch, self._batch = self._batch, None
+        if batch is None:
             raise ValueError("no batch was begun")
         held = self._hold()[0]
         network, device = held.checkpoint.model, held.checkpoint.device
+        packed = lay_out(batch)
         with pausing(network, pause if device.type == "cpu" else None):
             raw: Raw = held.tenant.governor.run(packed, lambda part: forward(network, part, device, graphs=held.graphs))
-        return raw
+        return match(raw, packed)
 
-    def run(self, packed: Packed) -> Raw:
+    def run(self, batch: Ragged) -> Matched:
         """Run a batch."""
-        self.start(packed)
+        self.start(batch)
         return self.finish()
 
     def memory(self) -> MemoryReading:

@@ -21,8 +21,9 @@ from core.errors import WorkerError
 from core.gpu.flush import FlushReport, MemoryReading
 from core.gpu.records import TorchMemory
 from core.gpu.tenant import TenantStatus
+from core.inference.matching import Matched
 from core.inference.owner import PROCESS, OwnerInfo, Pause, Record, silent
-from core.inference.packing import Packed, Raw
+from core.inference.packing import Ragged
 from core.inference.worker import Reply, Report
 
 STOP_S = 5.0
@@ -41,7 +42,7 @@ class ProcessOwner:
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
         self._stderr: IO[bytes] | None = None
-        self._packed: Packed | None = None
+        self._batch: Ragged | None = None
         self._sent = False
         self._info: OwnerInfo | None = None
         self._report = Report({}, None)
@@ -81,30 +82,30 @@ class ProcessOwner:
             self._stop()
             self._record("unload", "已卸载模型，推理进程已结束")
 
-    def start(self, packed: Packed) -> None:
+    def start(self, batch: Ragged) -> None:
         """Send the batch; what goes wrong is dealt with by `finish`."""
-        self._packed, self._sent = packed, False
+        self._batch, self._sent = batch, False
         if self.loaded:
             try:
-                self._send("run", packed)
+                self._send("run", batch)
                 self._sent = True
             except WorkerGone:
                 return
 
-    def finish(self, pause: Pause | None = None) -> Raw:
+    def finish(self, pause: Pause | None = None) -> Matched:
         """The answer; when the process is lost, a new one gets the batch once more. Knows no pauses."""
-        packed, self._packed = self._packed, None
-        if packed is None:
+        batch, self._batch = self._batch, None
+        if batch is None:
             raise ValueError("no batch was begun")
         try:
-            return self._answer(packed)
+            return self._answer(batch)
         except WorkerGone as gone:
             if self._closed:
                 raise WorkerError("推理进程已关闭") from gone
             self._record("restart", f"推理进程意外退出，重新启动：{gone}")
         self._stop()
         try:
-            return self._answer(packed)
+            return self._answer(batch)
         except WorkerGone as gone:
             self._stop()
             raise WorkerError(
@@ -112,9 +113,9 @@ class ProcessOwner:
                 "请减小 REX_BATCH_TOKENS，或查看显卡状态（nvidia-smi、dmesg）"
             ) from gone
 
-    def run(self, packed: Packed) -> Raw:
+    def run(self, batch: Ragged) -> Matched:
         """Send a batch and wait for its answer."""
-        self.start(packed)
+        self.start(batch)
         return self.finish()
 
     def memory(self) -> MemoryReading:
@@ -154,13 +155,13 @@ class ProcessOwner:
         self._closed = True
         self._stop()
 
-    def _answer(self, packed: Packed) -> Raw:
+    def _answer(self, batch: Ragged) -> Matched:
         self.load()
         if not self._sent:
-            self._send("run", packed)
+            self._send("run", batch)
         self._sent = False
-        raw: Raw = self._receive()
-        return raw
+        matched: Matched = self._receive()
+        return matched
 
     def _ask(self, verb: str) -> Any:
         """The process's answer; None when there is none, or none any more: then it holds nothing either."""

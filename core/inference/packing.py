@@ -1,6 +1,7 @@
-"""Prompts → one batch of plain arrays for the device, and what the device found → fired links (SPEC 6, 7.2).
+"""Prompts → one batch of plain arrays for the device, and what the device gives back.
 
-Everything here is numpy and can be pickled: the device may be owned by another process.
+Everything here is numpy and can be pickled: the device may be owned by another process. What costs time is done
+there: whoever reads documents has one interpreter for all of its threads.
 """
 
 from __future__ import annotations
@@ -10,11 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.inference.decoding import Fired, logit, sigmoid
-from core.inference.prompts import Prompt
-
-MAX_CANDIDATES = 2**20
-"""Pairs of a span and a type that are matched at once: a low threshold on long texts fires without end."""
+from core.inference.decoding import logit
+from core.inference.prompts import Hint, Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,101 +94,103 @@ class Raw:
         )
 
 
-def pack(prompts: Sequence[Prompt], thresholds: Sequence[float], *, pad_id: int) -> Packed:
-    """Lay out prompts row by row; thresholds: the probability that a link of each must exceed."""
-    lengths = np.array([len(prompt) for prompt in prompts], np.int32)
-    starts = np.array([prompt.text_start for prompt in prompts], np.int32)
-    classes = np.array([-1 if prompt.class_id is None else prompt.class_id for prompt in prompts], np.int32)
-    every, tokens = np.arange(len(prompts)), np.arange(int(lengths.max()), dtype=np.int32)
-    ids = np.zeros((4, len(prompts), len(tokens)), np.int32)
-    ids[0] = pad_id
-    behind = np.empty(len(prompts), np.int32)  # how far positions are from tokens behind the hint
-    sharing: dict[int, list[int]] = {}
-    for row, prompt in enumerate(prompts):
-        sharing.setdefault(id(prompt.hint), []).append(row)
-        first = len(prompt) - 1 - len(prompt.text_ids)
-        ids[0, row, first : len(prompt) - 1] = prompt.text_ids
-    for rows in sharing.values():
-        hint = prompts[rows[0]].hint
-        ids[:, rows, : len(hint)] = hint.vectors[:, None]
-        behind[rows] = hint.position_ids[-1] + 1 - len(hint)
+@dataclass(frozen=True, slots=True)
+class Ragged:
+    """The prompts of one batch behind one another, without padding: what is sent to the owner of the network.
+
+    hints: (4, ΣH) int32, each hint once; hint_sizes, mark_counts: (U,) int32; marks: (ΣM,) int32, tokens of the types,
+    hint by hint. which: (B,) int32, the hint of each prompt. texts: (Σm,) int32; text_sizes, class_ids: (B,) int32, -1
+    for extraction. bars: (B,) float32 logits that a link must exceed. lengths: (B,) int32, of the whole prompts.
+    """
+
+    hints: np.ndarray
+    hint_sizes: np.ndarray
+    marks: np.ndarray
+    mark_counts: np.ndarray
+    which: np.ndarray
+    texts: np.ndarray
+    text_sizes: np.ndarray
+    class_ids: np.ndarray
+    bars: np.ndarray
+    lengths: np.ndarray
+    sep_id: int
+    pad_id: int
+
+    @property
+    def rows(self) -> int:
+        """Number of prompts, B."""
+        return len(self.lengths)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the batch, padding included."""
+        return self.rows * int(self.lengths.max())
+
+
+def line_up(prompts: Sequence[Prompt], thresholds: Sequence[float], *, pad_id: int) -> Ragged:
+    """Put prompts behind one another; thresholds: the probability that a link of each must exceed."""
+    shared = {id(prompt.hint): prompt.hint for prompt in prompts}
+    places = {key: place for place, key in enumerate(shared)}
+    hints: list[Hint] = list(shared.values())
+    levels = {threshold: logit(threshold) for threshold in set(thresholds)}
+    return Ragged(
+        hints=np.concatenate([hint.vectors for hint in hints], axis=1),
+        hint_sizes=np.array([len(hint) for hint in hints], np.int32),
+        marks=np.concatenate([hint.marks for hint in hints]),
+        mark_counts=np.array([len(hint.marks) for hint in hints], np.int32),
+        which=np.array([places[id(prompt.hint)] for prompt in prompts], np.int32),
+        texts=np.concatenate([prompt.text_ids for prompt in prompts]),
+        text_sizes=np.array([len(prompt.text_ids) for prompt in prompts], np.int32),
+        class_ids=np.array([-1 if prompt.class_id is None else prompt.class_id for prompt in prompts], np.int32),
+        bars=np.array([levels[threshold] for threshold in thresholds], np.float32),
+        lengths=np.array([len(prompt) for prompt in prompts], np.int32),
+        sep_id=prompts[0].sep_id,
+        pad_id=pad_id,
+    )
+
+
+def lay_out(ragged: Ragged) -> Packed:
+    """Row by row, padded to the longest."""
+    lengths, which = ragged.lengths, ragged.which
+    starts = ragged.hint_sizes[which]
+    classes = ragged.class_ids
+    every, tokens = np.arange(len(lengths)), np.arange(int(lengths.max()), dtype=np.int32)
+    # The hints as a table of rows, of which every prompt takes its own.
+    table = np.zeros((4, len(ragged.hint_sizes), int(ragged.hint_sizes.max())), np.int32)
+    table[:, tokens[: table.shape[2]] < ragged.hint_sizes[:, None]] = ragged.hints
+    ends = table[1, np.arange(table.shape[1]), ragged.hint_sizes - 1]
+    behind = (ends + 1 - ragged.hint_sizes)[which]  # how far positions are from tokens behind the hint
+    ids = np.zeros((4, len(lengths), len(tokens)), np.int32)
+    ids[:, :, : table.shape[2]] = table[:, which]
+    body = (tokens >= starts[:, None]) & (tokens < lengths[:, None])
+    ids[0][tokens >= lengths[:, None]] = ragged.pad_id
+    first = (lengths - 1 - ragged.text_sizes)[:, None]
+    ids[0][(tokens >= first) & (tokens < lengths[:, None] - 1)] = ragged.texts
     asked = np.flatnonzero(classes >= 0)
     ids[0, asked, starts[asked]] = classes[asked]
-    ids[0, every, lengths - 1] = [prompt.sep_id for prompt in prompts]
-    body = (tokens >= starts[:, None]) & (tokens < lengths[:, None])
+    ids[0, every, lengths - 1] = ragged.sep_id
     np.copyto(ids[1], tokens + behind[:, None], where=body)
     small = int(ids.max()) <= np.iinfo(np.int16).max
-    levels = {threshold: logit(threshold) for threshold in set(thresholds)}
     return Packed(
         ids=ids.astype(np.int16) if small else ids,
         lengths=lengths,
         text_starts=starts,
         class_indices=np.where(classes >= 0, starts, np.int32(-1)),
-        marks=_marks(prompts),
-        bars=np.array([levels[threshold] for threshold in thresholds], np.float32),
+        marks=_marks(ragged),
+        bars=ragged.bars,
         max_distance=int(ids[1].max()),
     )
 
 
-def _marks(prompts: Sequence[Prompt]) -> np.ndarray:
+def pack(prompts: Sequence[Prompt], thresholds: Sequence[float], *, pad_id: int) -> Packed:
+    """Lay out prompts row by row; thresholds: the probability that a link of each must exceed."""
+    return lay_out(line_up(prompts, thresholds, pad_id=pad_id))
+
+
+def _marks(ragged: Ragged) -> np.ndarray:
     """(M, 2) int32: prompt and token of every type asked."""
-    counts = [len(prompt.hint.marks) for prompt in prompts]
-    rows = np.repeat(np.arange(len(prompts), dtype=np.int32), counts)
-    return np.stack((rows, np.concatenate([prompt.hint.marks for prompt in prompts])), axis=-1)
-
-
-def unpack(raw: Raw, prompts: Sequence[Prompt]) -> list[Fired]:
-    """What fired in each prompt: a span of a type needs head → tail, head → [TYPE] and [TYPE] → tail (SPEC 6).
-
-    All prompts at once: for every span the types its head links to, of which those stay that link to its tail.
-    """
-    values, classes = sigmoid(raw.values), sigmoid(raw.classes)
-    width = max(len(prompt) for prompt in prompts)
-    marks = _marks(prompts)
-    edges = np.searchsorted(marks[:, 0], np.arange(len(prompts) + 1))
-    starts = np.array([prompt.text_start for prompt in prompts])
-    numbers, rows, columns = raw.cells.T.astype(np.int64)
-    begin = starts[numbers]
-    spans, to_types, from_types = (
-        np.flatnonzero(x) for x in ((rows >= begin) & (columns >= begin), columns < begin, rows < begin)
-    )
-    # Keys ascend, as the cells do.
-    at_head = numbers[to_types] * width + rows[to_types]
-    at_tail = (numbers[from_types] * width + rows[from_types]) * width + columns[from_types]
-    keys = numbers[spans] * width + rows[spans]
-    first, last = np.searchsorted(at_head, keys, side="left"), np.searchsorted(at_head, keys, side="right")
-    pieces = []
-    for part in _slices(last - first):
-        count = (last - first)[part]
-        span = np.repeat(spans[part], count)
-        ends = np.cumsum(count)
-        head = to_types[np.arange(len(span)) + np.repeat(first[part] - ends + count, count)]
-        wanted = (numbers[span] * width + columns[head]) * width + columns[span]
-        place = np.searchsorted(at_tail, wanted)
-        place[place == len(at_tail)] = 0
-        whole = at_tail[place] == wanted if len(at_tail) else np.zeros(len(span), bool)
-        pieces.append((span[whole], head[whole], from_types[place[whole]]))
-    span, head, tail = (np.concatenate(one) for one in zip(*pieces, strict=True))
-    of_type = np.searchsorted(marks[:, 0] * np.int64(width) + marks[:, 1], numbers[head] * width + columns[head])
-    of_type -= edges[numbers[span]]
-    heads, tails = rows[span], columns[span]
-    chances = np.stack((values[span], values[head], values[tail]), axis=-1)
-    bounds = np.searchsorted(numbers[span], np.arange(len(prompts) + 1)).tolist()
-    fired = []
-    read = 0
-    for row, prompt in enumerate(prompts):
-        part = slice(bounds[row], bounds[row + 1])
-        votes = None
-        if prompt.class_id is not None:
-            votes = classes[read : read + len(prompt.hint.marks)]
-            read += len(votes)
-        fired.append(Fired(heads[part], tails[part], of_type[part], chances[part], votes))
-    return fired
-
-
-def _slices(counts: np.ndarray) -> list[slice]:
-    """Consecutive slices whose counts sum up to little more than MAX_CANDIDATES."""
-    total = np.cumsum(counts)
-    cuts = np.searchsorted(total, np.arange(MAX_CANDIDATES, int(total[-1]) if len(total) else 0, MAX_CANDIDATES))
-    bounds = [0, *np.unique(cuts[cuts > 0]).tolist(), len(counts)]
-    return [slice(start, stop) for start, stop in zip(bounds, bounds[1:], strict=False)]
+    counts = ragged.mark_counts[ragged.which]
+    rows = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    before = np.cumsum(ragged.mark_counts) - ragged.mark_counts  # marks of the hints before each
+    within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.stack((rows, ragged.marks[before[ragged.which][rows] + within]), axis=-1)

@@ -88,7 +88,7 @@ def _prompts(
 
 
 def _spans(fired: Fired, prompt: Prompt, text: str, notes: list[str]) -> list[tuple[int, Link]]:
-    """(marker, link) of every span; surrounding white space is trimmed on both sides, empty spans are dropped."""
+    """(group, link) of every span; surrounding white space is trimmed on both sides, empty spans are dropped."""
     heads, tails, markers, chances = fired.heads, fired.tails, fired.markers, fired.probabilities
     if len(heads) > MAX_SPANS:
         notes.append(f"一次询问得到 {len(heads)} 个候选，只保留得分最高的 {MAX_SPANS} 个：请调高阈值")
@@ -96,17 +96,18 @@ def _spans(fired: Fired, prompt: Prompt, text: str, notes: list[str]) -> list[tu
         heads, tails, markers, chances = heads[best], tails[best], markers[best], chances[best]
     if not len(heads):
         return []
-    starts = prompt.text_offsets[heads - prompt.text_start, 0].tolist()
-    ends = prompt.text_offsets[tails - prompt.text_start, 1].tolist()
+    offsets, first, asked = prompt.text_offsets, prompt.text_start, prompt.markers
+    starts, ends = offsets[heads - first, 0].tolist(), offsets[tails - first, 1].tolist()
     found = []
-    for start, end, marker, chance in zip(starts, ends, markers.tolist(), chances.tolist(), strict=True):
+    for start, end, number, chance in zip(starts, ends, markers.tolist(), chances.tolist(), strict=True):
         raw = text[start:end]
         span = raw.strip()
         if span:
             begin = start + raw.index(span)
-            name = prompt.markers[marker].type
-            confidence = round((chance[0] + chance[1] + chance[2]) / 3, 4)
-            found.append((marker, Link(name, begin, begin + len(span), span, min(chance), confidence)))
+            one, two, three = chance
+            marker = asked[number]
+            link = Link(marker.type, begin, begin + len(span), span, min(chance), round((one + two + three) / 3, 4))
+            found.append((marker.group, link))
     return found
 
 
@@ -141,7 +142,7 @@ def _extract(request: Request, pieces: PieceEncoder, limits: Limits) -> Reader:
     windows = 1
     notes: list[str] = []
     while level:
-        parents = list(level.values())
+        keys, parents = list(level), list(level.values())
         groups = [Group(prefix, tuple(child.name for child in children)) for prefix, children in parents]
         nodes = [{child.name: child for child in children} for _, children in parents]
         by_hint = [_prompts(hint, text, tokenizer, limits) for hint in _hints(groups, pieces, limits, notes)]
@@ -151,12 +152,11 @@ def _extract(request: Request, pieces: PieceEncoder, limits: Limits) -> Reader:
         level = {}
         for prompt, fired in zip(prompts, results, strict=True):
             strong, weak = _parted(fired, limits)
-            for marker, link in _spans(weak, prompt, request.text, []) if weak is not None else ():
-                _keep(near, (*parents[prompt.markers[marker].group][0], link))
-            for marker, link in _spans(strong, prompt, request.text, notes):
-                group = prompt.markers[marker].group
+            for group, link in _spans(weak, prompt, request.text, []) if weak is not None else ():
+                _keep(near, (*parents[group][0], link))
+            for group, link in _spans(strong, prompt, request.text, notes):
                 path = (*parents[group][0], link)
-                key = _key(path)
+                key = (*keys[group], (link.type, link.start, link.end))
                 children = nodes[group][link.type].children
                 if (not children or request.incomplete) and (key not in paths or paths[key][-1].score < link.score):
                     paths[key] = path

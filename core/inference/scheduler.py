@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 
 from core.errors import BusyError, Cancelled, GpuMemoryError
 from core.inference.batching import MAX_PAIR_CELLS
+from core.inference.matching import Matched, unpack
 from core.inference.owner import DeviceOwner, OwnerInfo, Record
-from core.inference.packing import Packed, Raw, pack, unpack
+from core.inference.packing import Ragged, line_up
 from core.inference.prompts import Prompt
 from core.inference.queueing import Piece, Ticket, WaitingRoom
 from core.telemetry.measures import batch_read
@@ -30,11 +31,11 @@ POLL_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Prompts of some tickets, packed."""
+    """Prompts of some tickets, in the form that is sent."""
 
     pieces: list[Piece]
     urgent: bool
-    packed: Packed
+    sent: Ragged
 
     @property
     def tickets(self) -> list[Ticket]:
@@ -185,7 +186,7 @@ class Scheduler:
                 self._do_tasks()
                 upcoming = self._reconsider(self._upcoming)
                 if upcoming is not None:
-                    self.owner.start(upcoming.packed)
+                    self.owner.start(upcoming.sent)
                 if flight is not None and outcome is not None:
                     self._deliver(flight, outcome)
                 flight = upcoming
@@ -221,7 +222,7 @@ class Scheduler:
             self.owner.unload()
 
     def _choose(self, *, only_urgent: bool = False) -> Batch | None:
-        """The next batch, packed; prompts that cannot be packed fail their tickets."""
+        """The next batch, ready to be sent; prompts that cannot be sent fail their tickets."""
         while True:
             with self._changed:
                 if self._closed:
@@ -233,7 +234,7 @@ class Scheduler:
             try:
                 prompts = [piece.prompt for piece in pieces]
                 thresholds = [piece.ticket.thresholds[piece.number] for piece in pieces]
-                return Batch(pieces, pieces[0].ticket.urgent, pack(prompts, thresholds, pad_id=self.pad_id))
+                return Batch(pieces, pieces[0].ticket.urgent, line_up(prompts, thresholds, pad_id=self.pad_id))
             except Exception as error:
                 self._fail(pieces, error)
 
@@ -251,10 +252,10 @@ class Scheduler:
             return False
         if not batch.urgent and self._room.urgent.tokens:
             return False
-        may_grow = 2 * batch.packed.tokens < self.batch_tokens
+        may_grow = 2 * batch.sent.tokens < self.batch_tokens
         return not (may_grow and self._room.lane(urgent=batch.urgent).tokens)
 
-    def _outcome(self, batch: Batch) -> Raw | Exception:
+    def _outcome(self, batch: Batch) -> Matched | Exception:
         try:
             return self.owner.finish(None if batch.urgent else self._let_pass)
         except Exception as error:  # whatever it was, those who wait for this batch must hear of it
@@ -264,7 +265,7 @@ class Scheduler:
         """Answer all that is urgent while the batch in flight pauses."""
         while (batch := self._next_urgent()) is not None:
             try:
-                outcome: Raw | Exception = self.owner.run(batch.packed)
+                outcome: Matched | Exception = self.owner.run(batch.sent)
             except Exception as error:
                 outcome = error
             self._deliver(batch, outcome)
@@ -275,7 +276,7 @@ class Scheduler:
             return batch
         return self._choose(only_urgent=True)
 
-    def _deliver(self, batch: Batch, outcome: Raw | Exception) -> None:
+    def _deliver(self, batch: Batch, outcome: Matched | Exception) -> None:
         self.used_at = time.monotonic()
         for chore in self._chores:
             chore.done = chore.after_s <= 0

@@ -15,7 +15,8 @@ from torch import Tensor
 from core.errors import RexError
 from core.inference.documents import Item, read_document
 from core.inference.forward import run
-from core.inference.packing import pack, unpack
+from core.inference.matching import match, unpack
+from core.inference.packing import pack
 from core.inference.prompts import Group, PieceEncoder, build_hints
 from core.inference.recursion import Limits
 from core.inference.windows import split
@@ -130,7 +131,7 @@ def test_whatever_the_network_says_every_span_is_that_part_of_its_text(
         for _ in range(9):
             packed = pack(prompts, [limits.bar] * len(prompts), pad_id=TOKENIZER.pad_id)
             raw = run(network, packed, torch.device("cpu"))  # type: ignore[arg-type]
-            prompts = reading.send(unpack(raw, prompts))
+            prompts = reading.send(unpack(match(raw, packed), prompts))
         raise AssertionError("more levels were asked than the schema has")
     except StopIteration as stop:
         result = stop.value

@@ -20,8 +20,9 @@ from core.inference import graphs
 from core.inference.decoding import Fired
 from core.inference.forward import run
 from core.inference.graphs import MAX_TOKENS, ROWS, WIDTHS, Graphs, fitting
+from core.inference.matching import match, unpack
 from core.inference.owner import from_settings
-from core.inference.packing import Packed, pack, unpack
+from core.inference.packing import Packed, pack
 from core.inference.prompts import Group, PieceEncoder, Prompt, assemble, build_hints
 from core.model.checkpoint import Checkpoint, load_checkpoint
 
@@ -129,8 +130,8 @@ def test_padding_asks_nothing_and_changes_no_answer(tiny: Checkpoint) -> None:
     assert np.array_equal(wide.ids[:, : packed.rows, : packed.width], packed.ids)
     assert wide.bars[3] == np.inf and wide.lengths[3] == 1
     prompts = _prompts(tiny)
-    plain = unpack(run(tiny.model, packed, CPU), prompts)
-    padded = unpack(run(tiny.model, wide, CPU), prompts)
+    plain = unpack(match(run(tiny.model, packed, CPU), packed), prompts)
+    padded = unpack(match(run(tiny.model, wide, CPU), packed), prompts)
     assert any(len(one.heads) for one in plain)
     _assert_same(padded, plain)
 
@@ -140,7 +141,9 @@ def test_a_recorded_size_gives_what_the_network_gives_and_is_recorded_once(tiny:
     held = Graphs(tiny.model, CPU, record=lambda kind, text: told.append((kind, text)))
     for texts in (TEXTS, TEXTS[:1], TEXTS[::-1], ("北京。",)):
         packed, prompts = _packed(tiny, texts), _prompts(tiny, texts)
-        wanted, found = (unpack(run(tiny.model, packed, CPU, graphs=one), prompts) for one in (None, held))
+        wanted, found = (
+            unpack(match(run(tiny.model, packed, CPU, graphs=one), packed), prompts) for one in (None, held)
+        )
         _assert_same(found, wanted)
     assert held.count == 2 == len(ActedGraph.made) and not told  # 4 × 64 and 1 × 64
     assert [graph.replays for graph in ActedGraph.made] == [2, 2]
@@ -161,7 +164,7 @@ def test_where_recording_fails_the_batch_is_answered_and_no_other_is_tried(
     held = Graphs(tiny.model, CPU, record=lambda kind, text: told.append((kind, text)))
     packed, prompts = _packed(tiny), _prompts(tiny)
     for _ in range(2):
-        found = unpack(run(tiny.model, packed, CPU, graphs=held), prompts)
+        found = unpack(match(run(tiny.model, packed, CPU, graphs=held), packed), prompts)
         assert any(len(one.heads) for one in found)
     assert tries == [(4, 64)] and held.count == 0
     assert len(told) == 1 and told[0][0] == "error" and "not permitted" in told[0][1]

@@ -23,17 +23,20 @@ from core.config import Settings
 from core.errors import CheckpointError, WorkerError
 from core.inference import owner_process, worker
 from core.inference.engine import Engine, Item
-from core.inference.owner import LocalOwner, blank, from_settings
+from core.inference.owner import LocalOwner, from_settings
 from core.inference.owner_process import ProcessOwner
-from core.inference.packing import Packed
+from core.inference.packing import Ragged, line_up
+from core.inference.prompts import Group, PieceEncoder, assemble, build_hints
 from core.inference.scheduler import Scheduler
 from core.model.checkpoint import read_files
+from core.model.tokenizer import RexTokenizer
 from core.schemas.schema import parse_schema
 from core.tasks import TASKS
 from core.types import Document
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "fixtures" / "tiny"
+TOKENIZER = RexTokenizer.from_directory(TINY)
 SENTENCE = "小说家陈静1972年3月出生于杭州，毕业于浙江大学，丈夫是画家林涛。"
 WAIT_S = 30.0
 
@@ -74,12 +77,12 @@ def apart(tiny: Settings, diary: Diary) -> Iterator[ProcessOwner]:
     owner.close()
 
 
-def _batch() -> Packed:
-    """Random tokens of which every link counts as fired."""
-    packed = blank(3, 24)
-    ids = packed.ids.copy()
-    ids[0] = np.random.default_rng(0).integers(5, 90, ids[0].shape)
-    return replace(packed, ids=ids, bars=np.full(3, -np.inf, np.float32))
+def _batch() -> Ragged:
+    """Three texts in which every link counts as fired."""
+    (hint,), _ = build_hints([Group((), ("人物", "时间"))], PieceEncoder(TOKENIZER))
+    encoded = [TOKENIZER.encode_text(text) for text in (SENTENCE, "陈静出生于杭州。", "丈夫是画家林涛")]
+    prompts = [assemble(hint, one.ids, one.offsets, TOKENIZER) for one in encoded]
+    return line_up(prompts, [0.0] * len(prompts), pad_id=TOKENIZER.pad_id)
 
 
 def _gone(pid: int) -> bool:
@@ -98,9 +101,9 @@ def test_both_owners_give_the_same_answers(tiny: Settings, steady: ProcessOwner)
     local, apart = LocalOwner(from_settings(tiny)), steady
     assert (local.loaded, local.info, apart.loaded, apart.info) == (False, None, False, None)
     here, there = local.run(_batch()), apart.run(_batch())
-    assert len(here.values) > 100
-    assert np.array_equal(here.cells, there.cells)
-    assert np.array_equal(here.values, there.values)
+    assert len(here.spans) > 100
+    assert np.array_equal(here.spans, there.spans)
+    assert np.array_equal(here.probabilities, there.probabilities)
     assert local.info is not None and apart.info is not None
     assert (local.info.worker, local.info.pid) == ("thread", os.getpid())
     assert (apart.info.worker, apart.info.pid == os.getpid()) == ("process", False)
@@ -124,12 +127,12 @@ def test_a_killed_process_is_replaced_and_the_answer_still_comes(apart: ProcessO
     apart.start(_batch())
     os.kill(first, signal.SIGKILL)
     after = apart.finish()
-    assert np.array_equal(before.values, after.values)
+    assert np.array_equal(before.probabilities, after.probabilities)
     assert apart.info.pid != first
     assert diary.kinds == ["model", "restart", "model"]
     os.kill(apart.info.pid, signal.SIGKILL)  # while nothing runs
     assert _gone(apart.info.pid) and not apart.loaded
-    assert np.array_equal(before.values, apart.run(_batch()).values)
+    assert np.array_equal(before.probabilities, apart.run(_batch()).probabilities)
     assert diary.kinds == ["model", "restart", "model"] + ["restart", "model"]
 
 
@@ -147,17 +150,17 @@ def test_a_batch_that_kills_two_processes_ends_in_a_clear_error_and_the_next_one
     with pytest.raises(WorkerError, match="连续两次退出：退出码 3"):
         apart.run(Poison())  # type: ignore[arg-type]
     assert diary.kinds == ["model", "restart", "model"]
-    assert len(apart.run(_batch()).values) > 100
+    assert len(apart.run(_batch()).probabilities) > 100
 
 
 def test_an_error_that_is_no_fault_leaves_the_process_alone(steady: ProcessOwner) -> None:
     steady.load()
     assert steady.info is not None
     first = steady.info.pid
-    wrong = replace(_batch(), text_starts=np.ones(5, np.int32))
+    wrong = replace(_batch(), text_sizes=np.ones(5, np.int32))
     with pytest.raises(RuntimeError, match="Error: "):
         steady.run(wrong)
-    assert len(steady.run(_batch()).values) > 100
+    assert len(steady.run(_batch()).probabilities) > 100
     assert steady.info.pid == first
 
 
@@ -184,7 +187,7 @@ def test_unloading_ends_the_process_and_the_next_batch_starts_one(apart: Process
     apart.unload()
     assert not apart.loaded and apart.status() is None and not psutil.pid_exists(first)
     assert apart.memory().rss_bytes == apart.flush().before.rss_bytes == 0
-    assert len(apart.run(_batch()).values) > 100
+    assert len(apart.run(_batch()).probabilities) > 100
     assert diary.kinds == ["model", "unload", "model"]
 
 
@@ -215,7 +218,7 @@ def test_ctrl_c_in_the_terminal_does_not_reach_the_network(steady: ProcessOwner)
     steady.load()
     assert steady.info is not None
     os.kill(steady.info.pid, signal.SIGINT)
-    assert len(steady.run(_batch()).values) > 100
+    assert len(steady.run(_batch()).probabilities) > 100
     assert steady.info.pid == psutil.Process(steady.info.pid).pid
 
 
@@ -228,7 +231,7 @@ def test_another_main_module_is_never_run_again(
     page = ModuleType("__main__")
     page.__file__ = str(script)
     monkeypatch.setitem(sys.modules, "__main__", page)
-    assert len(apart.run(_batch()).values) > 100
+    assert len(apart.run(_batch()).probabilities) > 100
     assert not (tmp_path / "ran").exists()
 
 
@@ -236,10 +239,17 @@ SCRIPT = """
 import os, signal, sys
 sys.path.insert(0, {root!r})
 from core.config import Settings
-from core.inference.owner import blank
 from core.inference.owner_process import ProcessOwner
+from core.inference.packing import line_up
+from core.inference.prompts import Group, PieceEncoder, assemble, build_hints
+from core.model.checkpoint import read_files
+from core.model.tokenizer import RexTokenizer
+tokenizer = read_files({model!r}).tokenizer
+(hint,), _ = build_hints([Group((), ("人物",))], PieceEncoder(tokenizer))
+text = tokenizer.encode_text("陈静出生于杭州。")
+prompt = assemble(hint, text.ids, text.offsets, tokenizer)
 owner = ProcessOwner(Settings(_env_file=None, model={model!r}, device="cpu", cpu_threads=1))
-owner.run(blank(1, 8))
+owner.run(line_up([prompt], [0.5], pad_id=tokenizer.pad_id))
 print(owner.info.pid, flush=True)
 if sys.argv[1] == "killed":
     os.kill(os.getpid(), signal.SIGKILL)
@@ -287,7 +297,7 @@ def test_unloading_here_lets_the_weights_go(tiny: Settings, diary: Diary) -> Non
     before = local.run(_batch())
     local.unload()
     assert not local.loaded and local.status() is None
-    assert np.array_equal(before.values, local.run(_batch()).values)
+    assert np.array_equal(before.probabilities, local.run(_batch()).probabilities)
     assert diary.kinds == ["model", "unload", "model"]
     local.close()
     assert not local.loaded

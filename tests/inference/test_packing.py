@@ -16,7 +16,8 @@ from torch import Tensor
 from core.inference.batching import stack
 from core.inference.decoding import decode
 from core.inference.forward import run
-from core.inference.packing import Packed, Raw, pack, unpack
+from core.inference.matching import match, unpack
+from core.inference.packing import Packed, Raw, lay_out, line_up, pack
 from core.inference.prompts import Group, PieceEncoder, Prompt, assemble, build_hints
 from core.model.checkpoint import load_checkpoint
 from core.model.rex import RexModel
@@ -90,8 +91,8 @@ def test_what_a_batch_gives_equals_decoding_its_logits(rows: list[int], seed: in
     random = np.random.default_rng(seed)
     logits = torch.from_numpy(random.normal(0, scale, (len(prompts), size, size)).astype(np.float32))
     logits[torch.from_numpy(random.random(logits.shape) < 0.05)] = 0.0
-    raw = _run(logits, pack(prompts, thresholds, pad_id=PAD))
-    _same(unpack(raw, prompts), decode(logits, prompts, threshold=thresholds))
+    packed = pack(prompts, thresholds, pad_id=PAD)
+    _same(unpack(match(_run(logits, packed), packed), prompts), decode(logits, prompts, threshold=thresholds))
 
 
 def test_the_network_reads_a_packed_batch_as_a_stacked_one(network: RexModel) -> None:
@@ -102,7 +103,7 @@ def test_the_network_reads_a_packed_batch_as_a_stacked_one(network: RexModel) ->
         )
     packed = pack(PROMPTS, [0.3] * len(PROMPTS), pad_id=PAD)
     assert (packed.rows, packed.width, packed.tokens) == (len(PROMPTS), len(LONG), len(PROMPTS) * len(LONG))
-    found, wanted = unpack(run(network, packed, CPU), PROMPTS), decode(logits, PROMPTS, threshold=0.3)
+    found, wanted = unpack(match(run(network, packed, CPU), packed), PROMPTS), decode(logits, PROMPTS, threshold=0.3)
     assert sum(len(one.heads) for one in wanted) > 3
     for one, other in zip(found, wanted, strict=True):
         for name in ("heads", "tails", "markers"):
@@ -156,20 +157,22 @@ def test_a_flood_of_links_is_matched_in_pieces(monkeypatch: pytest.MonkeyPatch) 
     prompts = [LONG, FLAT, CLASSES, LONG]
     size = len(LONG)
     logits = torch.from_numpy(np.random.default_rng(3).normal(0, 1, (4, size, size)).astype(np.float32))
-    raw = _run(logits, pack(prompts, [0.0, 0.4, 0.5, 0.0], pad_id=PAD))
-    whole = unpack(raw, prompts)
+    packed = pack(prompts, [0.0, 0.4, 0.5, 0.0], pad_id=PAD)
+    raw = _run(logits, packed)
+    whole = unpack(match(raw, packed), prompts)
     assert len(whole[0].heads) > 1000
     for bound in (1, 7, 500):
-        monkeypatch.setattr("core.inference.packing.MAX_CANDIDATES", bound)
-        _same(unpack(raw, prompts), whole)
+        monkeypatch.setattr("core.inference.matching.MAX_CANDIDATES", bound)
+        _same(unpack(match(raw, packed), prompts), whole)
 
 
 def test_a_batch_in_which_nothing_fires_gives_empty_findings() -> None:
     prompts = [FLAT, EMPTY]
     logits = torch.full((2, len(FLAT), len(FLAT)), -9.0)
-    raw = _run(logits, pack(prompts, [0.5, 0.5], pad_id=PAD))
+    packed = pack(prompts, [0.5, 0.5], pad_id=PAD)
+    raw = _run(logits, packed)
     assert raw.cells.shape == (0, 3)
-    for fired in unpack(raw, prompts):
+    for fired in unpack(match(raw, packed), prompts):
         assert len(fired.heads) == len(fired.tails) == len(fired.markers) == 0
         assert fired.probabilities.shape == (0, 3)
         assert fired.classes is None
@@ -185,9 +188,31 @@ def test_types_link_only_to_words_and_words_only_forward() -> None:
 
 
 def test_a_batch_and_its_findings_survive_pickling(network: RexModel) -> None:
-    packed = pack(PROMPTS, [0.5] * len(PROMPTS), pad_id=PAD)
-    raw = run(network, pickle.loads(pickle.dumps(packed, protocol=5)), CPU)
-    _same(unpack(pickle.loads(pickle.dumps(raw, protocol=5)), PROMPTS), unpack(run(network, packed, CPU), PROMPTS))
+    lined = line_up(PROMPTS, [0.3] * len(PROMPTS), pad_id=PAD)
+    packed = lay_out(lined)
+    sent = lay_out(pickle.loads(pickle.dumps(lined, protocol=5)))
+    for one, other in zip(dataclasses.astuple(sent), dataclasses.astuple(packed), strict=True):
+        np.testing.assert_array_equal(one, other)
+    matched = match(run(network, packed, CPU), packed)
+    assert len(matched.spans) > 3
+    _same(unpack(pickle.loads(pickle.dumps(matched, protocol=5)), PROMPTS), unpack(matched, PROMPTS))
+
+
+@settings(deadline=None, max_examples=60)
+@given(rows=st.lists(st.sampled_from(range(len(PROMPTS))), min_size=1, max_size=8))
+def test_a_laid_out_row_holds_what_its_prompt_says(rows: list[int]) -> None:
+    prompts = [PROMPTS[row] for row in rows]
+    packed = pack(prompts, [0.5] * len(rows), pad_id=PAD)
+    assert packed.lengths.tolist() == [len(prompt) for prompt in prompts]
+    assert packed.text_starts.tolist() == [prompt.text_start for prompt in prompts]
+    assert packed.class_indices.tolist() == [-1 if p.class_index is None else p.class_index for p in prompts]
+    assert packed.marks.tolist() == [
+        [row, marker.index] for row, prompt in enumerate(prompts) for marker in prompt.markers
+    ]
+    for row, prompt in enumerate(prompts):
+        own = (prompt.input_ids, prompt.position_ids, prompt.prefix_ids, prompt.type_ids)
+        np.testing.assert_array_equal(packed.ids[:, row, : len(prompt)], np.stack(own))
+        assert (packed.ids[:, row, len(prompt) :].T == [PAD, 0, 0, 0]).all()
 
 
 def test_ids_are_small_until_an_id_is_not() -> None:

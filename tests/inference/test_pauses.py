@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from core.inference.decoding import Fired
+from core.inference.matching import Matched
 from core.inference.owner import LocalOwner, hold
-from core.inference.packing import Packed, Raw, pack
+from core.inference.packing import Ragged, line_up
 from core.inference.prompts import Group, PieceEncoder, Prompt, assemble, build_hints
 from core.inference.queueing import Ticket
 from core.inference.scheduler import Scheduler
@@ -41,21 +42,22 @@ def prompts(checkpoint: Checkpoint, texts: list[str]) -> list[Prompt]:
     return [assemble(hint, one.ids, one.offsets, checkpoint.tokenizer) for one in encoded]
 
 
-def packed(checkpoint: Checkpoint, texts: list[str]) -> Packed:
-    return pack(prompts(checkpoint, texts), [0.1] * len(texts), pad_id=checkpoint.tokenizer.pad_id)
+def lined(checkpoint: Checkpoint, texts: list[str]) -> Ragged:
+    return line_up(prompts(checkpoint, texts), [0.1] * len(texts), pad_id=checkpoint.tokenizer.pad_id)
 
 
-def same(found: Raw, expected: Raw) -> bool:
-    return np.array_equal(found.cells, expected.cells) and np.array_equal(found.values, expected.values)
+def same(found: Matched, expected: Matched) -> bool:
+    names = ("spans", "probabilities", "bounds")
+    return all(np.array_equal(getattr(found, name), getattr(expected, name)) for name in names)
 
 
 def test_a_batch_that_pauses_for_others_finds_what_it_finds_alone(owner: LocalOwner, checkpoint: Checkpoint) -> None:
-    large, small = packed(checkpoint, [SENTENCE * 2] * 6), packed(checkpoint, ["陈静在杭州读书。"])
+    large, small = lined(checkpoint, [SENTENCE * 2] * 6), lined(checkpoint, ["陈静在杭州读书。"])
     alone, alone_small = owner.run(large), owner.run(small)
-    between: list[Raw] = []
+    between: list[Matched] = []
     owner.start(large)
     paused = owner.finish(lambda: between.append(owner.run(small)))
-    assert len(alone.cells) and same(paused, alone)
+    assert len(alone.spans) and same(paused, alone)
     assert len(between) == 3 * len(checkpoint.model.plm.layers)
     assert all(same(one, alone_small) for one in between)
     owner.run(large)
@@ -65,7 +67,7 @@ def test_a_batch_that_pauses_for_others_finds_what_it_finds_alone(owner: LocalOw
 def test_an_error_of_a_pause_ends_the_batch_and_leaves_nothing_behind(
     owner: LocalOwner, checkpoint: Checkpoint
 ) -> None:
-    batch = packed(checkpoint, [SENTENCE])
+    batch = lined(checkpoint, [SENTENCE])
     alone = owner.run(batch)
 
     def refuse() -> None:
@@ -125,7 +127,7 @@ def test_what_was_prepared_to_follow_a_batch_of_a_job_goes_before_its_end_too(
     begin = owner.start
     urgent: list[Ticket] = []
 
-    def start(batch: Packed) -> None:
+    def start(batch: Ragged) -> None:
         begin(batch)
         if not urgent:  # the next that the scheduler prepares is this one
             urgent.append(scheduler.submit(one, [0.5], client="somebody", urgent=True))

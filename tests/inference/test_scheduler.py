@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from core.errors import BusyError, Cancelled, GpuMemoryError, RexError
+from core.inference.matching import Matched, match
 from core.inference.owner import LocalOwner, Pause, from_settings
-from core.inference.packing import Packed, Raw
+from core.inference.packing import Ragged, Raw, lay_out
 from core.inference.prompts import Group, PieceEncoder, Prompt, assemble, build_hints
 from core.inference.scheduler import Scheduler
 from core.model.tokenizer import RexTokenizer
@@ -45,22 +46,23 @@ class SlowOwner:
         self.go = threading.Event()
         self.go.set()
         self.begun = threading.Event()
-        self.refuse: Callable[[Packed], Exception | None] = lambda packed: None
-        self._packed: Packed | None = None
+        self.refuse: Callable[[Ragged], Exception | None] = lambda batch: None
+        self._batch: Ragged | None = None
 
-    def start(self, packed: Packed) -> None:
-        self._packed = packed
+    def start(self, batch: Ragged) -> None:
+        self._batch = batch
 
-    def finish(self, pause: Pause | None = None) -> Raw:
-        assert self._packed is not None
-        packed, self._packed = self._packed, None
+    def finish(self, pause: Pause | None = None) -> Matched:
+        assert self._batch is not None
+        batch, self._batch = self._batch, None
         self.begun.set()
         assert self.go.wait(WAIT_S)
-        self.batches.append(packed.lengths.tolist())
+        self.batches.append(batch.lengths.tolist())
         self.diary.append("batch")
-        if (error := self.refuse(packed)) is not None:
+        if (error := self.refuse(batch)) is not None:
             raise error
-        return Raw(np.zeros((0, 3), np.int32), np.zeros(0, np.float32), np.zeros((0, 3), np.float32))
+        nothing = Raw(np.zeros((0, 3), np.int32), np.zeros(0, np.float32), np.zeros((0, 3), np.float32))
+        return match(nothing, lay_out(batch))
 
     def trim(self) -> None:
         self.diary.append("trim")
@@ -208,7 +210,7 @@ def test_a_job_waits_for_room_and_can_be_cancelled_meanwhile(owner: SlowOwner, m
 
 def test_a_failing_batch_fails_those_in_it_and_nobody_else(owner: SlowOwner, make: Callable[..., Scheduler]) -> None:
     scheduler = make()
-    owner.refuse = lambda packed: RuntimeError("坏了") if packed.rows == 1 else None
+    owner.refuse = lambda batch: RuntimeError("坏了") if batch.rows == 1 else None
     with pytest.raises(RuntimeError, match="坏了"):
         _ask(scheduler, ["好"]).result(WAIT_S)
     assert len(_ask(scheduler, [SENTENCE] * 2).result(WAIT_S)) == 2
@@ -217,8 +219,8 @@ def test_a_failing_batch_fails_those_in_it_and_nobody_else(owner: SlowOwner, mak
 def test_a_prompt_that_is_too_much_fails_alone(owner: SlowOwner, make: Callable[..., Scheduler]) -> None:
     scheduler = make(batch_tokens=10 * LENGTH)
 
-    def refuse(packed: Packed) -> Exception | None:
-        too_long = np.flatnonzero(packed.lengths > LENGTH)
+    def refuse(batch: Ragged) -> Exception | None:
+        too_long = np.flatnonzero(batch.lengths > LENGTH)
         return GpuMemoryError("显存不足", row=int(too_long[0])) if len(too_long) else None
 
     owner.refuse = refuse
