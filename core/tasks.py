@@ -84,18 +84,25 @@ def annotation_tree(paths: Iterable[Path], *, shift: int = 0) -> tuple[Annotatio
     that lies before it is implicit and has no offsets.
     """
 
-    def build(group: Sequence[Path], level: int, above: float) -> tuple[Annotation, ...]:
+    def build(group: Iterable[Path], level: int, above: float) -> tuple[Annotation, ...]:
         heads: dict[tuple[str, int | None, int | None, str], list[Path]] = {}
         for path in group:
-            if len(path) > level:
-                heads.setdefault((path[level].type, *_own_span(path[level], shift)), []).append(path)
+            link = path[level]
+            heads.setdefault((link.type, *_own_span(link, shift)), []).append(path)
         built = []
         for (name, start, end, text), members in heads.items():
-            score = min(above, max(path[level].score for path in members))
-            built.append(Annotation(name, start, end, text, score, build(members, level + 1, score)))
-        return tuple(sorted(built, key=lambda a: (-1 if a.start is None else a.start, a.end or 0, a.type)))
+            score = min(above, max([path[level].score for path in members]))
+            longer = [path for path in members if len(path) > level + 1]
+            below = build(longer, level + 1, score) if longer else ()
+            built.append(Annotation(name, start, end, text, score, below))
+        built.sort(key=_reading_order)
+        return tuple(built)
 
-    return build(list(paths), 0, 1.0)
+    return build(filter(None, paths), 0, 1.0)
+
+
+def _reading_order(one: Annotation) -> tuple[int, int, str]:
+    return -1 if one.start is None else one.start, one.end or 0, one.type
 
 
 def _own_span(link: Link, shift: int) -> tuple[int | None, int | None, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 
 import numpy as np
@@ -70,6 +71,7 @@ def temperature(task: Task, mode: str, temperatures: Mapping[str, float]) -> flo
     return temperatures.get(ASKED_AS.get((task.name, mode), task.name), 1.0)
 
 
+@lru_cache(maxsize=64)
 def link_limits(limits: Limits, temperature: float) -> Limits:
     """The limits with the threshold, and the floor, that link probabilities must exceed for scores to exceed those.
 

@@ -96,11 +96,13 @@ def _spans(fired: Fired, prompt: Prompt, text: str, notes: list[str]) -> list[tu
         heads, tails, markers, chances = heads[best], tails[best], markers[best], chances[best]
     if not len(heads):
         return []
-    offsets, first, asked = prompt.text_offsets, prompt.text_start, prompt.markers
-    starts, ends = offsets[heads - first, 0].tolist(), offsets[tails - first, 1].tolist()
+    place, first, asked = prompt.text_offsets.item, prompt.text_start, prompt.markers
     found = []
-    for start, end, number, chance in zip(starts, ends, markers.tolist(), chances.tolist(), strict=True):
-        raw = text[start:end]
+    for head, tail, number, chance in zip(
+        heads.tolist(), tails.tolist(), markers.tolist(), chances.tolist(), strict=True
+    ):
+        start = place(head - first, 0)
+        raw = text[start : place(tail - first, 1)]
         span = raw.strip()
         if span:
             begin = start + raw.index(span)

@@ -108,12 +108,13 @@ def measured(annotate: Callable[P, Iterator[tuple[int, R]]]) -> Callable[P, Iter
 def _watched(results: Iterator[tuple[int, R]], kind: str) -> Iterator[tuple[int, R]]:
     began = time.perf_counter()
     counted: dict[str, int] = dict.fromkeys(OUTCOMES[:2], 0)
+    count = {one: DOCUMENTS.labels(one).inc for one in counted}
     outcome, fault = "cancelled", None  # when whoever asks goes away in the middle
     try:
         for index, result in results:
             one = "failed" if result.error else "ok"
             counted[one] += 1
-            DOCUMENTS.labels(one).inc()
+            count[one]()
             yield index, result
         outcome = "ok"
     except Cancelled:
