@@ -5,6 +5,7 @@ Offsets are code points of the document.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -56,10 +57,9 @@ def marks(nodes: Nodes, length: int) -> tuple[Mark, ...]:
 
 def pieces(text: str, found: Sequence[Mark]) -> tuple[Piece, ...]:
     """The whole text in pieces, none of them empty; joined they are the text."""
-    bounds = {0, len(text), *(mark.start for mark in found), *(mark.end for mark in found)}
-    for place, character in enumerate(text):
-        if character == "\n":
-            bounds |= {place, place + 1}
+    feeds = [one.start() for one in re.finditer("\n", text)]
+    bounds = {0, len(text), *feeds, *(place + 1 for place in feeds)}
+    bounds.update(place for mark in found for place in (mark.start, mark.end))
     cuts = sorted(bounds)
     opening: dict[int, list[int]] = {}
     for index, mark in enumerate(found):

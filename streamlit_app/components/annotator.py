@@ -62,11 +62,10 @@ def _data(review: Review, schema: Mapping[str, Any], ticket: str) -> dict[str, A
     above = chains(review.nodes)
     out = dropped(review.nodes)
     drawn = marks(review.nodes, len(text))
-    palettes = {
-        _path(chain): types_below(review.task, schema, chain, nodes=review.nodes)
-        for chain in {(), *above.values(), *(chain[:-1] for chain in above.values())}
-    }
-    names = dict.fromkeys([*palettes[_path(())], *(name for names in palettes.values() for name in names)])
+    # Thousands of annotations share a few chains.
+    paths = {chain: _path(chain) for chain in {(), *above.values(), *(chain[:-1] for chain in above.values())}}
+    palettes = {path: types_below(review.task, schema, chain, nodes=review.nodes) for chain, path in paths.items()}
+    names = dict.fromkeys([*palettes[paths[()]], *(name for names in palettes.values() for name in names)])
     return {
         "document": f"{review.run_id}/{review.document_id}",
         "version": review.version,
@@ -99,13 +98,13 @@ def _data(review: Review, schema: Mapping[str, Any], ticket: str) -> dict[str, A
                 "score": "" if node.machine is None else f"{node.score:.2f}",
                 "out": node.id in out,
                 "was": was(node),
-                "own": _path(above[node.id]),
-                "up": _path(above[node.id][:-1]),
+                "own": paths[above[node.id]],
+                "up": paths[above[node.id][:-1]],
             }
             for node, depth in tree_order(review.nodes)
         ],
         "palettes": palettes,
-        "root": _path(()),
+        "root": paths[()],
         "colours": {name: (colour := type_colour(name, names), ink_on(colour)) for name in names},
         "words": _words(),
     }

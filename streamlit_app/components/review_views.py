@@ -18,12 +18,13 @@ from streamlit_app.i18n import t
 def review_table(review: Review) -> None:
     """A row an annotation, what is below another one indented: the relations and roles as a table."""
     by_id = {node.id: node for node in review.nodes}
+    decisions = {decision: t(f"review.decision.{decision}") for decision in {node.decision for node in review.nodes}}
     rows: list[dict[str, object]] = [
         {
             "type": "　" * depth + node.type,
             "text": node.text,
             "above": by_id[node.parent].text or by_id[node.parent].type if node.parent is not None else "",
-            "review.decision": t(f"review.decision.{node.decision}"),
+            "review.decision": decisions[node.decision],
             "score": None if node.machine is None else node.score,
             "review.machine": described(_as_machine(node)) if node.changed else "",
             "start": node.start,

@@ -97,6 +97,9 @@ function create(root) {
   view.paper = make("div", "rexa-paper")
   left.append(view.paper)
   view.list = make("div", "rexa-list")
+  view.tools = make("div", "rexa-tools")
+  view.under = make("div", "rexa-over")
+  view.over = make("div", "rexa-over front")
   view.keys = make("div", "rexa-keys")
   panes.append(left, view.list)
   root.replaceChildren(view.types, panes, view.keys)
@@ -141,30 +144,62 @@ function update(view, data) {
   flush(view)
 }
 
+// Fill `parent` with elements, each said as [what it shows, how to make it]. One that shows the same as before stays where
+// it is: of the thousands of a long document a step changes one or two, and making them all anew took over a second.
+function fill(parent, parts) {
+  const known = parent.known ?? new Map()
+  parent.known = new Map()
+  const wanted = parts.map(([shows, build]) => {
+    const one = known.get(shows) ?? build()
+    parent.known.set(shows, one)
+    return one
+  })
+  const staying = new Set(wanted)
+  for (const one of [...parent.children]) if (!staying.has(one)) one.remove()
+  let place = parent.firstChild
+  for (const one of wanted) {
+    if (one === place) place = place.nextSibling
+    else parent.insertBefore(one, place)
+  }
+  return wanted
+}
+
 const waits = node => node.decision === "open" && !node.out
 const colour = (view, type) => view.data.colours[type]?.[0] ?? "#7b8794"
 const ink = (view, type) => view.data.colours[type]?.[1] ?? "#10141a"
 
 function drawText(view) {
   const { data, paper } = view
-  view.ofNode = new Map()
-  view.pieces = []
   const foot = data.lanes * 4
   paper.style.lineHeight = `${2.5 + 0.25 * data.lanes}`
   const content = data.pieces.map(([start, text, marks, closing]) => {
-    const wrap = document.createDocumentFragment()
+    const lines = marks.map(index => [data.marks[index].lane, colour(view, data.marks[index].type)])
+    const chips = closing.map(index => {
+      const mark = data.marks[index]
+      const nodes = mark.nodes.map(id => view.byId.get(id)).filter(Boolean)
+      return {
+        label: mark.label,
+        colour: colour(view, mark.type),
+        ink: ink(view, mark.type),
+        title: nodes.map(one => `${one.type} ${one.text} ${one.score}`).join("\n"),
+        open: nodes.every(waits),
+        ids: mark.nodes,
+      }
+    })
+    return [JSON.stringify([start, text, lines, data.lanes, chips]), () => piece(start, text, lines, chips)]
+  })
+
+  function piece(start, text, lines, chips) {
+    const wrap = make("span")
     if (text === "\n") wrap.append(make("span", "rexa-feed", "↵"))
     const span = make("span", "rexa-piece")
     const node = document.createTextNode(text)
     span.append(node)
-    const piece = { start, text, node }
-    view.ofNode.set(node, piece)
-    view.pieces.push(piece)
-    if (marks.length && text !== "\n") {
+    wrap.piece = { start, text, node }
+    if (lines.length && text !== "\n") {
       span.style.setProperty("--rexa-foot", `${foot}px`)
-      const lines = marks.map(index => [data.marks[index].lane, colour(view, data.marks[index].type)])
-      const inner = marks.reduce((best, index) => (data.marks[index].lane < data.marks[best].lane ? index : best))
-      const tint = `color-mix(in srgb, ${colour(view, data.marks[inner].type)} 20%, transparent)`
+      const inner = lines.reduce((best, one) => (one[0] < best[0] ? one : best))
+      const tint = `color-mix(in srgb, ${inner[1]} 20%, transparent)`
       const layers = lines.map(([, ink]) => `linear-gradient(${ink}, ${ink})`)
       span.style.backgroundImage = [...layers, `linear-gradient(${tint}, ${tint})`].join(",")
       span.style.backgroundSize = [...lines.map(() => "100% 2px"), `100% calc(100% - ${foot}px)`].join(",")
@@ -172,24 +207,23 @@ function drawText(view) {
       span.style.backgroundPosition = [...places, "0 0"].join(",")
     }
     wrap.append(span)
-    for (const index of closing) {
-      const mark = data.marks[index]
-      const nodes = mark.nodes.map(id => view.byId.get(id)).filter(Boolean)
-      const chip = make("span", "rexa-chip", mark.label)
-      chip.style.setProperty("--rexa-colour", colour(view, mark.type))
-      chip.style.setProperty("--rexa-ink", ink(view, mark.type))
-      chip.title = nodes.map(one => `${one.type} ${one.text} ${one.score}`).join("\n")
-      if (nodes.every(waits)) chip.classList.add("open")
-      chip.dataset.nodes = mark.nodes.join(" ")
+    for (const one of chips) {
+      const chip = make("span", "rexa-chip", one.label)
+      chip.style.setProperty("--rexa-colour", one.colour)
+      chip.style.setProperty("--rexa-ink", one.ink)
+      chip.title = one.title
+      if (one.open) chip.classList.add("open")
+      chip.dataset.nodes = one.ids.join(" ")
       chip.onmousedown = event => event.preventDefault()
-      chip.onclick = () => pick(view, mark.nodes)
+      chip.onclick = () => pick(view, one.ids)
       wrap.append(chip)
     }
     return wrap
-  })
-  view.under = make("div", "rexa-over")
-  view.over = make("div", "rexa-over front")
-  paper.replaceChildren(view.under, ...content, view.over)
+  }
+
+  const drawn = fill(paper, [["under", () => view.under], ...content, ["over", () => view.over]])
+  view.pieces = drawn.slice(1, -1).map(wrap => wrap.piece)
+  view.ofNode = new Map(view.pieces.map(piece => [piece.node, piece]))
 }
 
 function redraw(view) {
@@ -233,8 +267,7 @@ function drawList(view) {
   const { words } = data
   const node = view.byId.get(view.selected)
   const text = view.anchor !== view.focus
-  const tools = make("div", "rexa-tools")
-  tools.append(
+  view.tools.replaceChildren(
     button(words.accept, "A", () => decide(view, "accept"), !!node),
     button(words.reject, "X", () => decide(view, "reject"), !!node),
     button(words.reopen, "O", () => act(view, { kind: "reopen", id: view.selected }), !!node && node.decision !== "open"),
@@ -242,8 +275,8 @@ function drawList(view) {
     button(words.linkto, "L", () => link(view), !!node),
     button(words.all, "F", () => everywhere(view), !!(text || node?.text)),
   )
-  const rows = data.nodes.map(one => {
-    const row = make("div", `rexa-row ${one.depth ? "" : "top"} ${one.out ? "out" : ""} ${one.id === view.selected ? "on" : ""}`)
+  const rows = data.nodes.map(one => [JSON.stringify([one, colour(view, one.type)]), () => {
+    const row = make("div", `rexa-row ${one.depth ? "" : "top"} ${one.out ? "out" : ""}`)
     row.style.paddingLeft = `${10 + 18 * one.depth}px`
     row.dataset.node = one.id
     const sign = { accepted: "✓", rejected: "✗", open: "?" }[one.decision]
@@ -255,11 +288,11 @@ function drawList(view) {
     row.append(kind, body, make("span", "rexa-score", one.score))
     row.onclick = () => select(view, one.id)
     return row
-  })
-  if (!rows.length) rows.push(make("div", "rexa-empty", words.none))
-  const top = view.list.scrollTop
-  view.list.replaceChildren(tools, ...rows)
-  view.list.scrollTop = top
+  }])
+  if (!rows.length) rows.push([words.none, () => make("div", "rexa-empty", words.none)])
+  for (const row of fill(view.list, [["tools", () => view.tools], ...rows]).slice(1)) {
+    row.classList.toggle("on", row.dataset.node === String(view.selected))
+  }
   if (view.root.dataset.keys !== data.words.keys) {
     view.root.dataset.keys = data.words.keys
     view.keys.replaceChildren()
@@ -272,7 +305,7 @@ function drawList(view) {
 // ---- overlay: selected text, selected annotation, caret, arcs
 
 function overlay(view) {
-  if (!view.over) return
+  if (!view.data) return
   const under = []
   const over = []
   const put = (into, name, box) => {
