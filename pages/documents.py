@@ -17,7 +17,7 @@ from streamlit_app.components.empty_state import no_results
 from streamlit_app.components.heading import heading
 from streamlit_app.components.many_input import MOST
 from streamlit_app.components.task_pages import TASK_PAGES, hand_over_many
-from streamlit_app.i18n import t, title
+from streamlit_app.i18n import hold, t, title
 from streamlit_app.resources import application
 
 PAGE = 25
@@ -37,6 +37,7 @@ def open_row(numbers: list[int]) -> None:
 def many_button(search: Search, count: int) -> None:
     """The way of all that was found to the page of a task."""
     names = {name: title(TASKS[name].title_zh, TASKS[name].title_en) for name in TASK_PAGES}
+    hold("documents-many-task")
     task = st.selectbox(
         t("documents.many.task"),
         list(names),
@@ -104,7 +105,7 @@ if count:
             "name": one.name,
             "text": one.preview,
             "characters": one.characters,
-            "metadata": "；".join(f"{key}：{value}" for key, value in one.metadata.items())[:200],
+            "metadata": "；".join(f"{key}：{value}" for key, value in one.metadata.items() if value)[:200],
             "runs": one.runs,
             "created": one.created_at.astimezone(),
         }

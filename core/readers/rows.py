@@ -67,6 +67,8 @@ def read_rows(
     account.notes += notes
 
     blank, short, long = Tally(), Tally(), Tally()
+    seen: set[int] = set()  # of the ids only their hashes: a table may have millions
+    repeated = 0
     for number, row in enumerate(chain(sample, waiting), start=1):
         if len(row.cells) != len(names):
             (short if len(row.cells) < len(names) else long).add(row.line)
@@ -78,6 +80,9 @@ def read_rows(
             continue
         pair = values.pop(chosen.pair, "") if chosen.pair else None
         external_id = values.pop(chosen.id, "").strip() if chosen.id else ""
+        if external_id:
+            repeated += hash(external_id) in seen
+            seen.add(hash(external_id))
         metadata = {key: value for key, value in values.items() if key in chosen.kept or key not in names}
         yield (
             row.line,
@@ -88,6 +93,10 @@ def read_rows(
         )
     account.problems += blank.rows("的正文为空，已跳过")
     account.problems += short.rows("的列数少于表头，缺少的列按没有处理")
+    if repeated:
+        account.notes.append(
+            f"编号列“{chosen.id}”有 {repeated} 行的编号在前面出现过：编号照原样保留，各行仍是不同的文档"
+        )
     account.problems += long.rows("的列数多于表头，多出的内容保存为附加列")
 
 

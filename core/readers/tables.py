@@ -11,7 +11,7 @@ from typing import TextIO
 from core.errors import FormatError
 from core.readers.encoding import Found, find_encoding, open_text
 from core.readers.options import ReadOptions
-from core.readers.report import Account, Item
+from core.readers.report import Account, Item, Tally
 from core.readers.rows import Row, read_rows
 from core.readers.source import Source
 
@@ -40,9 +40,12 @@ def read_table(source: Source, options: ReadOptions, *, account: Account) -> Ite
     with open_text(source, found) as text:
         delimiter = "\t" if tabs else _delimiter(text.read(_SAMPLE_CHARACTERS + 1))
     quoting = _check(source, found, delimiter=delimiter, tabs=tabs)
-    rows = _records(source, found, delimiter=delimiter, quoting=quoting)
+    empty = Tally()
+    rows = _records(source, found, delimiter=delimiter, quoting=quoting, empty=empty)
     for _, item in read_rows(rows, options, title=source.name, name=source.name, stem=source.stem, account=account):
         yield item
+    if empty.count:
+        account.notes.append(f"跳过 {empty.count} 个所有单元格都为空的行")
 
 
 def _check(source: Source, found: Found, *, delimiter: str, tabs: bool) -> int:
@@ -59,8 +62,13 @@ def _check(source: Source, found: Found, *, delimiter: str, tabs: bool) -> int:
     return csv.QUOTE_MINIMAL
 
 
-def _records(source: Source, found: Found, *, delimiter: str, quoting: int) -> Iterator[Row]:
-    """All records but wholly empty ones. Raises FormatError naming the line when quotes do not pair up."""
+def _records(
+    source: Source, found: Found, *, delimiter: str, quoting: int, empty: Tally | None = None
+) -> Iterator[Row]:
+    """All records but wholly empty ones, which `empty` counts unless they are blank lines.
+
+    Raises FormatError naming the line when quotes do not pair up.
+    """
     with open_text(source, found) as text:
         lines = _Lines(text)
         reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)  # type: ignore[arg-type]
@@ -73,6 +81,8 @@ def _records(source: Source, found: Found, *, delimiter: str, quoting: int) -> I
                     )
                 if any(cell.strip() for cell in cells):
                     yield Row(line, cells)
+                elif cells and empty is not None:
+                    empty.add(line)
                 line = reader.line_num + 1
                 lines.waiting = 0
         except (csv.Error, _TooLong) as error:

@@ -96,7 +96,19 @@ def _from_json(text: str, problems: list[str]) -> Any:
     except RecursionError as error:
         raise SchemaError(f"模式嵌套过深：最多 {MAX_DEPTH} 层，请减少嵌套") from error
     except ValueError as error:
-        raise SchemaError(f"模式不是合法的 JSON（{error}）：请检查引号、逗号（末项后不能有逗号）和 null") from error
+        raise SchemaError(
+            f"模式不是合法的 JSON{_place(text, error)}：请检查引号、逗号（末项后不能有逗号）和 null"
+        ) from error
+
+
+def _place(text: str, error: ValueError) -> str:
+    """Where the parser stopped, with what stands there; its own words are English."""
+    if not isinstance(error, json.JSONDecodeError):
+        return f"（{error}）"
+    if not text[error.pos :].strip():
+        return "（没有写完：缺少引号或括号）"
+    rest = text[error.pos :].strip().split("\n", 1)[0]
+    return f"（第 {error.lineno} 行第 {error.colno} 个字符，“{rest[:12]}”处）"
 
 
 def _from_names(names: list[Any], problems: list[str]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def document_view(app: Application, asked: str, *, place: str, search: Search) -
         )
     buttons.button(t("documents.close"), key="documents-close", icon=":material/close:", on_click=turn_to, args=(None,))
     facts = [document.name, t("documents.characters", count=f"{len(document.text):,}")]
-    facts += [f"{name}：{value}" for name, value in document.metadata.items()]
+    facts += [f"{name}：{value}" for name, value in document.metadata.items() if value]
     st.caption(plain(" · ".join(fact for fact in facts if fact)))
     _findings(app, document, identifier)
     _actions(app, document, identifier, place=place)

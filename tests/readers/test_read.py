@@ -284,3 +284,13 @@ def test_a_file_over_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_path_in_the_name_is_dropped() -> None:
     assert read("C:\\Users\\x\\..\\a.txt", "好".encode()).documents[0].name == "a.txt"
     assert read("../../etc/a.txt", "好".encode()).documents[0].name == "a.txt"
+
+
+def test_a_table_out_of_chinese_excel_says_how_many_rows_were_empty_and_how_many_ids_come_again() -> None:
+    rows = ["工单号,投诉内容,备注", 'W1,"第一行\n第二行",', ",,", "W1,退款一直不到账,", " , ,", "W2,客服不回消息,"]
+    report = read("投诉.csv", "\r\n".join(rows).encode("gb18030"))
+    assert texts(report) == ["第一行\n第二行", "退款一直不到账", "客服不回消息"]
+    assert [document.id for document in report.documents] == ["W1", "W1", "W2"]
+    assert any("跳过 2 个所有单元格都为空的行" in note for note in report.notes)
+    assert any("“工单号”有 1 行的编号在前面出现过" in note for note in report.notes)
+    assert not any("出现过" in note for note in read("b.csv", COMPLAINTS.encode()).notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -44,7 +45,14 @@ def test_a_nested_schema_goes_back_to_the_same_object() -> None:
 
 @pytest.mark.parametrize("text", ["", "人物", "{'人物': null}", '{"人物": null,}', "{"])
 def test_broken_json_is_reported_as_such(text: str) -> None:
-    assert "不是合法的 JSON" in _problems(text)[0]
+    (problem,) = _problems(text)
+    assert "不是合法的 JSON" in problem
+    assert not re.search("[a-z]{4}", problem.replace("null", "")), "the parser's own English words"
+
+
+def test_json_that_stops_making_sense_says_where() -> None:
+    assert "第 2 行第 7 个字符，“null}”处" in _problems('{"人物": null,\n "地点" null}')[0]
+    assert "没有写完" in _problems('{"人物": null')[0]
 
 
 @pytest.mark.parametrize("value", [3, None, "3", '"人物"', "null", True])
