@@ -19,7 +19,7 @@ from streamlit_app.components.empty_state import no_results
 from streamlit_app.components.export_preview import export_preview
 from streamlit_app.components.heading import heading
 from streamlit_app.components.messages import plain
-from streamlit_app.i18n import t, title
+from streamlit_app.i18n import hold, t, title
 from streamlit_app.resources import application
 
 PAGE = 100
@@ -82,6 +82,7 @@ if chosen_run is not None:
     runs = {chosen_run.id: chosen_run} | runs
 elif "exports-run" in st.session_state:
     del st.session_state["exports-run"]
+hold("exports-run", "exports-which", "exports-format")
 left, middle, right = st.columns([3, 2, 2])
 run_id = left.selectbox(
     t("exports.run"), list(runs), format_func=lambda key: label(runs[key]), key="exports-run", persist_state="session"

@@ -40,6 +40,17 @@ def t(key: str, **values: object) -> str:
     return words.format(**values) if values else words
 
 
+def hold(*keys: str) -> None:
+    """Keep what was chosen in fields with named options; before they are drawn.
+
+    The browser knows a choice by its name only, which in another language belongs to no option any more: the field
+    would fall back to its first one.
+    """
+    for key in keys:
+        if key in st.session_state:
+            st.session_state[key] = st.session_state[key]
+
+
 def title(chinese: str, english: str) -> str:
     """Whichever of two names belongs to the session's language."""
     return english if language() == "en" and english else chinese

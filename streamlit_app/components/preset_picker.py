@@ -11,7 +11,7 @@ from core.storage.queries import SchemaInfo
 from core.types import Document
 from streamlit_app.components.coreference_input import put_marks
 from streamlit_app.components.schema_editor import put_schema
-from streamlit_app.i18n import t, title
+from streamlit_app.i18n import hold, t, title
 from streamlit_app.resources import application
 
 SAVED = "saved:"
@@ -29,6 +29,7 @@ def preset_picker(task: str) -> None:
     if st.session_state.get(key) not in presets and st.session_state.get(key) not in saved:
         st.session_state[key] = next(iter(presets))
         load_preset(task)
+    hold(key)
     labels = {name: title(name, preset.name_en) for name, preset in presets.items()}
     labels |= {name: t("preset.saved", name=name.removeprefix(SAVED)) for name in saved}
     st.selectbox(

@@ -11,7 +11,7 @@ from core.storage.review_queries import CERTAINTY, POSITION, QueueFilter, queue_
 from core.tasks import TASKS
 from streamlit_app.components.annotation_table import table
 from streamlit_app.components.review_session import open_document, types_of
-from streamlit_app.i18n import t, title
+from streamlit_app.i18n import hold, t, title
 from streamlit_app.resources import application
 
 RUNS = 100
@@ -25,6 +25,7 @@ def run_choice(linked: int | None) -> queries.RunInfo:
     runs = {run.id: run for run in queries.list_runs(database, limit=RUNS)}
     if linked is not None and linked not in runs:
         runs[linked] = queries.get_run(database, linked)
+    hold("review-run")
     number = st.selectbox(
         t("review.run"),
         list(runs),
@@ -40,6 +41,7 @@ def filters(run: queries.RunInfo) -> QueueFilter:
     """State, type, score and order of the queue."""
     names = {ALL: t("review.states.all"), **{state: t(f"review.state.{state}") for state in STATES}}
     types = [ALL, *types_of(run)]
+    hold("review-state", "review-order", f"review-type-{run.id}")
     state, kind, order, below = st.columns([1.2, 1.6, 1.4, 1.2])
     chosen = state.selectbox(
         t("review.states"), list(names), format_func=names.__getitem__, key="review-state", persist_state="session"

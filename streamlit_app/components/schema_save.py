@@ -15,7 +15,7 @@ from core.schemas.schema import Schema
 from core.schemas.sharing import read_shared
 from core.tasks import TASKS
 from streamlit_app.components.messages import plain, show_error, shown_errors
-from streamlit_app.i18n import t, title
+from streamlit_app.i18n import hold, t, title
 from streamlit_app.resources import application
 
 TASKS_WITH_SCHEMA = [name for name, task in TASKS.items() if task.schema_kind != "none" and name != "rex"]
@@ -30,6 +30,7 @@ def task_title(name: str) -> str:
 def save_form() -> None:
     """Draw the form; a saved schema is the one that the page opens next."""
     titles = {name: task_title(name) for name in TASKS_WITH_SCHEMA}
+    hold("schemas-task", "schemas-preset")
     left, right = st.columns(2, gap="medium")
     with left:
         file = st.file_uploader(t("schemas.file"), ["json", "txt"], key="schemas-file", max_upload_size=5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,6 +81,10 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def place(database: Engine) -> tuple[int, int]:
+    return store_run(database)
+
+
+def store_run(database: Engine) -> tuple[int, int]:
     """The numbers of a new run and of its first document, in which the model found one person."""
     store = Store(database)
     start = TEXT.index("张伟")
@@ -226,3 +231,21 @@ def test_a_second_person_is_told_and_sees_both_versions(
     page.get_by_role("button", name="采用现在的版本").click()
     settled(page)
     expect(page.locator(".rexa-row.on .rexa-kind")).to_have_text("组织机构")
+
+
+def test_another_language_keeps_the_run_and_the_queue_and_names_them_in_it(
+    page: Page, address: str, database: Engine, place: tuple[int, int]
+) -> None:
+    store_run(database)  # the newest run is the one that the page falls back to
+    open_review(page, address, place)
+    page.get_by_role("combobox", name="状态").click()
+    page.get_by_role("option", name="未复核").click()
+    settled(page)
+    for language, task, state in (("English", "Relations", "unreviewed"), ("中文", "关系抽取", "未复核")):
+        page.get_by_test_id("stSidebar").get_by_text(language, exact=True).click()
+        chosen = page.get_by_test_id("stSelectbox").locator("input")
+        expect(chosen.nth(0)).to_have_value(re.compile(rf"^{place[0]} · {task}"), timeout=RUN_MS)
+        expect(chosen.nth(1)).to_have_value(state)
+        settled(page)
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+        assert f"run={place[0]}&" in page.url
