@@ -48,8 +48,16 @@ class OwnerInfo:
     load_s: float
 
 
+class Recalled(Exception):
+    """The batch was not begun: it was called back."""
+
+
 class DeviceOwner(Protocol):
-    """Holds the network; one thread at a time calls it, except for `info`, `loaded` and `cards`."""
+    """Holds the network; one thread at a time calls it, except for `info`, `loaded`, `cards` and `recall`."""
+
+    @property
+    def depth(self) -> int:
+        """Batches that may be begun before the first is finished."""
 
     @property
     def info(self) -> OwnerInfo | None:
@@ -66,13 +74,16 @@ class DeviceOwner(Protocol):
         """Let the network go; the next batch loads it again."""
 
     def start(self, batch: Ragged) -> None:
-        """Begin a batch; never raises. `finish` must follow before anything else."""
+        """Begin a batch behind those begun before; never raises. `finish` must follow before anything but this."""
 
     def finish(self, pause: Pause | None = None) -> Matched:
-        """Wait for the batch that was begun; raises what it met.
+        """Wait for the first batch that was begun; raises what it met, Recalled when that was `recall`.
 
         On the CPU of this process `pause` is called between its steps, and may `run` other batches.
         """
+
+    def recall(self) -> None:
+        """Call back what is begun only in name, behind a batch that runs; from any thread, never waits for a batch."""
 
     def run(self, batch: Ragged) -> Matched:
         """Begin a batch and wait for it."""
@@ -169,6 +180,8 @@ def blank(rows: int, width: int) -> Packed:
 class LocalOwner:
     """The network in this process, loaded on first use."""
 
+    depth = 1
+
     def __init__(self, load: Load, *, record: Record = silent) -> None:
         self._load, self._record = load, record
         self._held: Held | None = None
@@ -206,12 +219,19 @@ class LocalOwner:
         batch, self._batch = self._batch, None
         if batch is None:
             raise ValueError("no batch was begun")
+        packed = lay_out(batch)
+        return match(self.compute(packed, pause), packed)
+
+    def compute(self, packed: Packed, pause: Pause | None = None) -> Raw:
+        """Run the network on a batch; on the CPU with `pause` between its steps."""
         held = self._hold()[0]
         network, device = held.checkpoint.model, held.checkpoint.device
-        packed = lay_out(batch)
         with pausing(network, pause if device.type == "cpu" else None):
             raw: Raw = held.tenant.governor.run(packed, lambda part: forward(network, part, device, graphs=held.graphs))
-        return match(raw, packed)
+        return raw
+
+    def recall(self) -> None:
+        """Nothing waits behind a batch here."""
 
     def run(self, batch: Ragged) -> Matched:
         """Run a batch."""

@@ -12,6 +12,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
+from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import IO, Any
@@ -22,9 +25,9 @@ from core.gpu.flush import FlushReport, MemoryReading
 from core.gpu.records import TorchMemory
 from core.gpu.tenant import TenantStatus
 from core.inference.matching import Matched
-from core.inference.owner import PROCESS, OwnerInfo, Pause, Record, silent
+from core.inference.owner import PROCESS, OwnerInfo, Pause, Recalled, Record, silent
 from core.inference.packing import Ragged
-from core.inference.worker import Reply, Report
+from core.inference.worker import RECALL, Reply, Report
 
 STOP_S = 5.0
 STDERR_SHOWN = 600
@@ -42,11 +45,14 @@ class ProcessOwner:
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
         self._stderr: IO[bytes] | None = None
-        self._batch: Ragged | None = None
-        self._sent = False
+        self._begun: deque[Ragged] = deque()
+        self._sent = 0  # how many of the first ones begun the process has got
+        self._sending = threading.Lock()
         self._info: OwnerInfo | None = None
         self._report = Report({}, None)
         self._closed = False
+
+    depth = 2
 
     @property
     def info(self) -> OwnerInfo | None:
@@ -84,19 +90,33 @@ class ProcessOwner:
 
     def start(self, batch: Ragged) -> None:
         """Send the batch; what goes wrong is dealt with by `finish`."""
-        self._batch, self._sent = batch, False
-        if self.loaded:
+        self._begun.append(batch)
+        if self.loaded and self._sent == len(self._begun) - 1:
             try:
                 self._send("run", batch)
-                self._sent = True
+                self._sent += 1
             except WorkerGone:
                 return
 
+    def recall(self) -> None:
+        """Call back the batch behind the one that runs, if it waits there."""
+        with self._sending, suppress(OSError):  # whoever waits for an answer finds out when the process is gone
+            if self._connection is not None:
+                self._connection.send_bytes(pickle.dumps((RECALL, None)))
+
     def finish(self, pause: Pause | None = None) -> Matched:
-        """The answer; when the process is lost, a new one gets the batch once more. Knows no pauses."""
-        batch, self._batch = self._batch, None
-        if batch is None:
+        """The answer; when the process is lost, a new one gets the batch once more. Knows no pauses.
+
+        The new process gets it alone: what follows may be what the old one died of.
+        """
+        if not self._begun:
             raise ValueError("no batch was begun")
+        try:
+            return self._answered(self._begun[0])
+        finally:
+            self._begun.popleft()
+
+    def _answered(self, batch: Ragged) -> Matched:
         try:
             return self._answer(batch)
         except WorkerGone as gone:
@@ -159,8 +179,11 @@ class ProcessOwner:
         self.load()
         if not self._sent:
             self._send("run", batch)
-        self._sent = False
-        matched: Matched = self._receive()
+            self._sent = 1
+        try:
+            matched: Matched = self._receive()
+        finally:
+            self._sent -= 1
         return matched
 
     def _ask(self, verb: str) -> Any:
@@ -197,10 +220,12 @@ class ProcessOwner:
         self._info = replace(self._receive(), worker=PROCESS, pid=self._process.pid)
 
     def _send(self, verb: str, value: Any = None) -> None:
-        if self._connection is None:
-            raise WorkerGone("没有推理进程")
+        message = pickle.dumps((verb, value), protocol=5)
         try:
-            self._connection.send_bytes(pickle.dumps((verb, value), protocol=5))
+            with self._sending:
+                if self._connection is None:
+                    raise WorkerGone("没有推理进程")
+                self._connection.send_bytes(message)
         except OSError as error:
             raise WorkerGone(self._last_words()) from error
 
@@ -219,6 +244,8 @@ class ProcessOwner:
             raise WorkerGone(str(reply.error))
         if reply.error is not None:
             raise reply.error
+        if reply.recalled:
+            raise Recalled
         return reply.value
 
     def _last_words(self) -> str:
@@ -235,9 +262,10 @@ class ProcessOwner:
 
     def _stop(self) -> None:
         process, self._process = self._process, None
-        connection, self._connection = self._connection, None
+        with self._sending:
+            connection, self._connection = self._connection, None
         stderr, self._stderr = self._stderr, None
-        self._sent = False
+        self._sent = 0
         if connection is not None:
             connection.close()  # the process ends when it reads the end of the socket
         if process is not None:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from core.errors import BusyError, Cancelled, GpuMemoryError
 from core.inference.batching import MAX_PAIR_CELLS
 from core.inference.matching import Matched, unpack
-from core.inference.owner import DeviceOwner, OwnerInfo, Record
+from core.inference.owner import DeviceOwner, OwnerInfo, Recalled, Record
 from core.inference.packing import Ragged, line_up
 from core.inference.prompts import Prompt
 from core.inference.queueing import Piece, Ticket, WaitingRoom
@@ -83,6 +83,7 @@ class Scheduler:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._upcoming: Batch | None = None
+        self._flying: deque[Batch] = deque()
         self._idle_since = time.monotonic()
         self.used_at: float | None = None  # time.monotonic() when a batch was answered last
         self._chores = [Chore(trim_after_s, owner.trim), Chore(unload_after_s, self._unload_idle)]
@@ -137,6 +138,8 @@ class Scheduler:
             if prompts:
                 self._room.lane(urgent=urgent).add(ticket)
                 self._wake()
+        if urgent:
+            self._recall()
         return ticket
 
     def between(self, function: Callable[[], Result]) -> Result:
@@ -178,20 +181,57 @@ class Scheduler:
             self._changed.notify_all()
 
     def _run(self) -> None:
-        flight: Batch | None = None
         try:
-            while flight is not None or self._rest():
-                self._upcoming = self._choose()
-                outcome = None if flight is None else self._outcome(flight)
-                self._do_tasks()
-                upcoming = self._reconsider(self._upcoming)
-                if upcoming is not None:
-                    self.owner.start(upcoming.sent)
-                if flight is not None and outcome is not None:
-                    self._deliver(flight, outcome)
-                flight = upcoming
+            while self._flying or self._rest():
+                self._upcoming = self._upcoming or self._choose()
+                self._send_ahead()
+                landed = self._flying[0] if self._flying else None
+                outcome = None if landed is None else self._outcome(landed)
+                if landed is not None:
+                    self._flying.popleft()
+                if isinstance(outcome, Recalled) and landed is not None:
+                    self._take_back(landed)
+                if not self._flying:
+                    self._do_tasks()
+                    upcoming, self._upcoming = self._reconsider(self._upcoming), None
+                    if upcoming is not None:
+                        self._flying.append(upcoming)
+                        self.owner.start(upcoming.sent)
+                self._send_ahead()
+                if landed is not None and outcome is not None and not isinstance(outcome, Recalled):
+                    self._deliver(landed, outcome)
         finally:
-            self._abandon([] if flight is None else flight.tickets)
+            self._abandon([ticket for batch in self._flying for ticket in batch.tickets])
+
+    def _send_ahead(self) -> None:
+        """Where the owner takes a batch behind the one that runs, give it one that nothing could make better.
+
+        So the device goes from one to the next by itself. Something urgent that comes meanwhile calls it back.
+        """
+        batch = self._upcoming
+        with self._changed:
+            if batch is None or not 0 < len(self._flying) < self.owner.depth:
+                return
+            small = 2 * batch.sent.tokens < self.batch_tokens
+            if small or batch.urgent or self._tasks or not self._is_still_best(batch):
+                return
+            self._flying.append(batch)
+            self._upcoming = None
+        self.owner.start(batch.sent)
+        self._recall()
+
+    def _recall(self) -> None:
+        """Nothing that is begun only in name may stand before something urgent."""
+        if len(self._flying) > 1 and self._room.urgent.tokens:
+            self.owner.recall()
+
+    def _take_back(self, recalled: Batch) -> None:
+        """What was called back goes before what was to follow it."""
+        with self._changed:
+            for batch in (self._upcoming, recalled):
+                if batch is not None:
+                    self._room.lane(urgent=batch.urgent).put_back(batch.pieces)
+            self._upcoming = None
 
     def _rest(self) -> bool:
         """Wait for something to do, with the chores of a pause; False once closed."""

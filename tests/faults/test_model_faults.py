@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 
@@ -24,6 +25,8 @@ from core.inference import worker
 from core.inference.engine import Engine, Item
 from core.inference.owner import LocalOwner, blank, from_settings
 from core.inference.owner_process import ProcessOwner
+from core.inference.packing import Ragged, line_up
+from core.inference.prompts import Hint, Prompt
 from core.inference.scheduler import Scheduler
 from core.jobs import lease
 from core.jobs.lease import ClockWatch, is_gone, make_owner
@@ -94,7 +97,7 @@ def test_a_fault_of_the_card_ends_the_process_of_the_model_and_no_other_error_do
     """What the process of the model does with a sticky error: it says so and ends, so that a new one is started."""
     owner = LocalOwner(from_settings(tiny))
     owner.load()
-    real = owner.run
+    real = owner.compute
     kinds = [
         (getattr(torch, "AcceleratorError", RuntimeError)("CUDA error: unspecified launch failure"), True),
         (RuntimeError("CUBLAS_STATUS_EXECUTION_FAILED"), True),
@@ -105,12 +108,19 @@ def test_a_fault_of_the_card_ends_the_process_of_the_model_and_no_other_error_do
         def broken(packed: Any, error: Exception = error) -> Any:
             raise error
 
-        owner.run = broken  # type: ignore[method-assign]
+        owner.compute = broken  # type: ignore[method-assign]
         reply = worker._reply(owner, "run", blank(1, 16))
         assert reply.fault is fatal and reply.value is None and str(error) in str(reply.error)
-    owner.run = real  # type: ignore[method-assign]
+    owner.compute = real  # type: ignore[method-assign]
     assert worker._reply(owner, "run", blank(1, 16)).error is None
     owner.close()
+
+
+def asked() -> Ragged:
+    """Two texts of which nothing is asked."""
+    hint = Hint(np.zeros((4, 2), np.int32), (), np.zeros(0, np.int32))
+    prompt = Prompt(hint, np.full(21, 5, np.int32), np.zeros((21, 2), np.int32), None, 3)
+    return line_up([prompt] * 2, [0.5] * 2, pad_id=0)
 
 
 class LosesCardOnce:
@@ -121,9 +131,9 @@ class LosesCardOnce:
 
     def __reduce__(self) -> Any:
         words = "CUDA error: an illegal memory access was encountered"
-        width = f"property(lambda self: (_ for _ in ()).throw(RuntimeError({words!r})))"
-        lost = f"(open({self.flag!r}, 'w').close(), type('Lost', (), {{'width': {width}}})())[1]"
-        whole = f"__import__('pickle').loads({pickle.dumps(blank(2, 24))!r})"
+        lengths = f"property(lambda self: (_ for _ in ()).throw(RuntimeError({words!r})))"
+        lost = f"(open({self.flag!r}, 'w').close(), type('Lost', (), {{'lengths': {lengths}}})())[1]"
+        whole = f"__import__('pickle').loads({pickle.dumps(asked())!r})"
         return eval, (f"{whole} if __import__('os').path.exists({self.flag!r}) else {lost}",)
 
 
@@ -134,7 +144,7 @@ def test_a_sticky_error_in_the_process_of_the_model_brings_a_new_one_that_answer
     owner = ProcessOwner(tiny, record=lambda kind, text: events.append((kind, text)))
     try:
         first = owner.load().pid
-        assert owner.run(cast(Any, LosesCardOnce(tmp_path / "lost"))).cells.shape[1] == 3
+        assert owner.run(cast(Any, LosesCardOnce(tmp_path / "lost"))).bounds.tolist() == [0, 0, 0]
         assert owner.load().pid != first
         assert [kind for kind, _ in events] == ["model", "restart", "model"] and "CUDA error" in events[1][1]
     finally:

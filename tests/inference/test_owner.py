@@ -23,7 +23,7 @@ from core.config import Settings
 from core.errors import CheckpointError, WorkerError
 from core.inference import owner_process, worker
 from core.inference.engine import Engine, Item
-from core.inference.owner import LocalOwner, from_settings
+from core.inference.owner import LocalOwner, Recalled, from_settings
 from core.inference.owner_process import ProcessOwner
 from core.inference.packing import Ragged, line_up
 from core.inference.prompts import Group, PieceEncoder, assemble, build_hints
@@ -178,6 +178,36 @@ def test_an_error_that_is_no_fault_leaves_the_process_alone(steady: ProcessOwner
 )
 def test_a_lost_card_is_told_from_other_errors(error: Exception, lost: bool) -> None:
     assert worker.is_fault(error) is lost
+
+
+def test_the_process_takes_a_second_batch_and_gives_it_back_when_it_has_not_begun(steady: ProcessOwner) -> None:
+    steady.load()
+    (hint,), _ = build_hints([Group((), ("人物", "时间"))], PieceEncoder(TOKENIZER))
+    text = TOKENIZER.encode_text(SENTENCE * 4)
+    long = line_up([assemble(hint, text.ids, text.offsets, TOKENIZER)] * 200, [0.99] * 200, pad_id=TOKENIZER.pad_id)
+    short = steady.run(_batch())
+    steady.start(long)
+    steady.start(_batch())
+    assert len(steady.finish().bounds) == 201
+    assert np.array_equal(steady.finish().spans, short.spans)
+    steady.start(long)
+    steady.start(_batch())
+    steady.recall()
+    assert len(steady.finish().bounds) == 201
+    with pytest.raises(Recalled):
+        steady.finish()
+    steady.recall()  # nothing waits
+    assert np.array_equal(steady.run(_batch()).spans, short.spans)
+
+
+def test_a_batch_is_not_blamed_for_the_one_behind_it(apart: ProcessOwner, diary: Diary) -> None:
+    before = apart.run(_batch())
+    apart.start(_batch())
+    apart.start(Poison())  # type: ignore[arg-type]
+    assert np.array_equal(apart.finish().spans, before.spans)
+    with pytest.raises(WorkerError, match="连续两次退出：退出码 3"):
+        apart.finish()
+    assert np.array_equal(apart.run(_batch()).spans, before.spans)
 
 
 def test_unloading_ends_the_process_and_the_next_batch_starts_one(apart: ProcessOwner, diary: Diary) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from core.errors import BusyError, Cancelled, GpuMemoryError, RexError
 from core.inference.matching import Matched, match
-from core.inference.owner import LocalOwner, Pause, from_settings
+from core.inference.owner import LocalOwner, Pause, Recalled, from_settings
 from core.inference.packing import Ragged, Raw, lay_out
 from core.inference.prompts import Group, PieceEncoder, Prompt, assemble, build_hints
 from core.inference.scheduler import Scheduler
@@ -39,6 +39,7 @@ class SlowOwner:
 
     info = None
     loaded = True
+    depth = 1
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -64,6 +65,9 @@ class SlowOwner:
         nothing = Raw(np.zeros((0, 3), np.int32), np.zeros(0, np.float32), np.zeros((0, 3), np.float32))
         return match(nothing, lay_out(batch))
 
+    def recall(self) -> None:
+        self.diary.append("recall")
+
     def trim(self) -> None:
         self.diary.append("trim")
 
@@ -79,9 +83,44 @@ class SlowOwner:
         self.go.clear()
 
 
+class QueueingOwner(SlowOwner):
+    """A slow device that takes a second batch while one runs, and gives it back when it is called back."""
+
+    depth = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[Ragged] = []
+        self.both = threading.Event()
+        self._recalled: list[Ragged] = []
+
+    def start(self, batch: Ragged) -> None:
+        self.taken.append(batch)
+        if len(self.taken) > 1:
+            self.both.set()
+
+    def finish(self, pause: Pause | None = None) -> Matched:
+        try:
+            if any(self.taken[0] is one for one in self._recalled):
+                raise Recalled
+            self._batch = self.taken[0]
+            return super().finish(pause)
+        finally:
+            del self.taken[0]
+
+    def recall(self) -> None:
+        super().recall()
+        self._recalled += self.taken[1:]
+
+
 @pytest.fixture
-def owner() -> SlowOwner:
-    return SlowOwner()
+def owner(request: pytest.FixtureRequest) -> SlowOwner:
+    """A device of one batch, or of the class that a test names."""
+    return getattr(request, "param", SlowOwner)()
+
+
+queueing = pytest.mark.parametrize("owner", [QueueingOwner], indirect=True)
+either = pytest.mark.parametrize("owner", [SlowOwner, QueueingOwner], indirect=True)
 
 
 @pytest.fixture
@@ -112,6 +151,7 @@ def _occupy(scheduler: Scheduler, owner: SlowOwner) -> Any:
     return ticket
 
 
+@either
 def test_an_urgent_request_waits_for_the_batch_in_flight_and_nothing_else(
     owner: SlowOwner, make: Callable[..., Scheduler]
 ) -> None:
@@ -125,6 +165,7 @@ def test_an_urgent_request_waits_for_the_batch_in_flight_and_nothing_else(
     assert len(job.result(WAIT_S)) == 40
 
 
+@either
 def test_clients_take_turns_whatever_one_of_them_has_queued(owner: SlowOwner, make: Callable[..., Scheduler]) -> None:
     scheduler = make()
     _occupy(scheduler, owner)
@@ -139,6 +180,7 @@ def test_clients_take_turns_whatever_one_of_them_has_queued(owner: SlowOwner, ma
     assert len(owner.batches) >= 50
 
 
+@either
 def test_prompts_of_several_callers_share_a_batch(owner: SlowOwner, make: Callable[..., Scheduler]) -> None:
     scheduler = make(batch_tokens=10 * LENGTH)
     _occupy(scheduler, owner)
@@ -208,6 +250,7 @@ def test_a_job_waits_for_room_and_can_be_cancelled_meanwhile(owner: SlowOwner, m
     first.result(WAIT_S)
 
 
+@either
 def test_a_failing_batch_fails_those_in_it_and_nobody_else(owner: SlowOwner, make: Callable[..., Scheduler]) -> None:
     scheduler = make()
     owner.refuse = lambda batch: RuntimeError("坏了") if batch.rows == 1 else None
@@ -216,6 +259,7 @@ def test_a_failing_batch_fails_those_in_it_and_nobody_else(owner: SlowOwner, mak
     assert len(_ask(scheduler, [SENTENCE] * 2).result(WAIT_S)) == 2
 
 
+@either
 def test_a_prompt_that_is_too_much_fails_alone(owner: SlowOwner, make: Callable[..., Scheduler]) -> None:
     scheduler = make(batch_tokens=10 * LENGTH)
 
@@ -270,6 +314,7 @@ def test_without_a_limit_a_pause_changes_nothing(owner: SlowOwner, make: Callabl
     assert owner.diary == ["batch"]
 
 
+@either
 def test_closing_ends_every_wait(owner: SlowOwner, make: Callable[..., Scheduler]) -> None:
     scheduler = make()
     _occupy(scheduler, owner)
@@ -283,6 +328,47 @@ def test_closing_ends_every_wait(owner: SlowOwner, make: Callable[..., Scheduler
     with pytest.raises(Cancelled, match="正在关闭"):
         scheduler.between(lambda: None)
     assert owner.diary[-1] == "close"
+
+
+@queueing
+def test_a_full_batch_is_with_the_device_before_the_one_in_front_of_it_ends(
+    owner: QueueingOwner, make: Callable[..., Scheduler]
+) -> None:
+    owner.hold()
+    scheduler = make()
+    job = _ask(scheduler, [SENTENCE] * 8)
+    assert owner.both.wait(WAIT_S)
+    owner.go.set()
+    assert len(job.result(WAIT_S)) == 8
+    assert owner.batches == [[LENGTH] * 2] * 4
+    assert "recall" not in owner.diary
+
+
+@queueing
+def test_something_urgent_calls_back_the_batch_that_waits_at_the_device(
+    owner: QueueingOwner, make: Callable[..., Scheduler]
+) -> None:
+    owner.hold()
+    scheduler = make()
+    job = _ask(scheduler, [SENTENCE] * 8)
+    assert owner.both.wait(WAIT_S)
+    urgent = _ask(scheduler, ["好好"], client="somebody", urgent=True)
+    owner.go.set()
+    urgent.result(WAIT_S)
+    assert len(job.result(WAIT_S)) == 8
+    assert owner.batches == [[LENGTH] * 2, [len(_prompt("好好"))], *[[LENGTH] * 2] * 3]
+
+
+@queueing
+def test_a_function_waits_for_all_that_is_with_the_device(owner: QueueingOwner, make: Callable[..., Scheduler]) -> None:
+    owner.hold()
+    scheduler = make()
+    job = _ask(scheduler, [SENTENCE] * 8)
+    assert owner.both.wait(WAIT_S)
+    threading.Timer(0.1, owner.go.set).start()
+    assert scheduler.between(lambda: len(owner.taken)) == 0
+    assert len(job.result(WAIT_S)) == 8
+    assert len(owner.batches) == 4
 
 
 def test_nothing_asked_is_answered_at_once(owner: SlowOwner, make: Callable[..., Scheduler]) -> None:
