@@ -11,6 +11,7 @@ sys.path[:0] = [root] if (root := str(Path(__file__).resolve().parent.parent)) n
 import streamlit as st  # noqa: E402
 
 from core.access.principal import ADMIN  # noqa: E402
+from streamlit_app.components.frame_words import frame_words  # noqa: E402
 from streamlit_app.components.gate import admitted, user_menu  # noqa: E402
 from streamlit_app.components.gpu_gauge import gpu_gauge  # noqa: E402
 from streamlit_app.components.page_guard import remember_page  # noqa: E402
@@ -56,6 +57,7 @@ with st.sidebar:
     user_menu(app, who)
     gpu_gauge(app)
     language_switch()
+frame_words()
 shortcuts()
 status_bar(app)
 

@@ -131,6 +131,7 @@ def _path(chain: Sequence[str]) -> str:
 def _words() -> dict[str, str]:
     names = (
         "accept", "reject", "reopen", "move", "linkto", "all", "none", "other", "link", "add", "retype", "choose",
+        "region",
     )  # fmt: skip
     keys = json.dumps([[key, t(f"review.key.{name}")] for key, name in KEYS], ensure_ascii=False)
     return {name: t(f"review.do.{name}") for name in names} | {"keys": keys}

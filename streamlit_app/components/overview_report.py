@@ -20,8 +20,8 @@ from streamlit_app.i18n import language, t, title
 WHOLE = ("ner", "re")
 """Tasks whose part takes the whole width."""
 LEFT = ("ee", "mrc", "coref")
-COLUMNS = 66
-"""Chinese characters on a line of arcs over the whole width."""
+COLUMNS = 70
+"""Chinese characters on a line of arcs over the whole width of a screen of 1440 pixels."""
 MARKED = ("ner", "mrc", "coref")
 """Tasks that show the text itself."""
 

@@ -11,15 +11,22 @@ from streamlit_app.components.cards import quote
 from streamlit_app.components.picture import picture
 from streamlit_app.i18n import t
 
-COLUMNS = 42
+COLUMNS = 40
 """Chinese characters on a line, which fit beside the inputs of a page on a screen of 1440 pixels."""
+FEWEST, MOST = 16, 110
+"""The shortest and the longest lines that a window of another width may ask for."""
 LINES, ARCS = 24, 160
 """What one page of the picture holds at most."""
 
 
 def relation_arcs(result: AnnotatedDocument, *, key: str, columns: int = COLUMNS) -> None:
-    """Draw the lines of a text that something was found in, with an arc from each finding to what is below it."""
+    """Draw the lines of a text that something was found in, with an arc from each finding to what is below it.
+
+    `columns`: the length of its lines until the browser has told how much room there is at such places.
+    """
     text = result.document.text
+    room = f"arcs-room-{columns}"
+    columns = st.session_state.get(room, columns)
     words, links = graph_of(result.annotations)
     if not words:
         quote(text)
@@ -34,6 +41,8 @@ def relation_arcs(result: AnnotatedDocument, *, key: str, columns: int = COLUMNS
     picture(
         arcs_svg(text, chosen, words, links, fold=t("view.fold"), alt=t("view.arcs.alt", count=len(links))),
         key=f"{key}-arcs-{number}",
+        columns=columns,
+        on_fits=lambda fits: st.session_state.update({room: min(max(fits, FEWEST), MOST)}),
     )
 
 

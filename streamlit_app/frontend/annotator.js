@@ -291,8 +291,13 @@ function drawList(view) {
   }])
   if (!rows.length) rows.push([words.none, () => make("div", "rexa-empty", words.none)])
   for (const row of fill(view.list, [["tools", () => view.tools], ...rows]).slice(1)) {
-    row.classList.toggle("on", row.dataset.node === String(view.selected))
+    const on = row.dataset.node === String(view.selected)
+    row.classList.toggle("on", on)
+    if (on) row.setAttribute("aria-current", "true")
+    else row.removeAttribute("aria-current")
   }
+  view.root.setAttribute("role", "group")
+  view.root.setAttribute("aria-label", words.region)
   if (view.root.dataset.keys !== data.words.keys) {
     view.root.dataset.keys = data.words.keys
     view.keys.replaceChildren()
@@ -340,6 +345,7 @@ function family(view, node) {
 function arcs(view, node) {
   const space = "http://www.w3.org/2000/svg"
   const svg = document.createElementNS(space, "svg")
+  svg.setAttribute("aria-hidden", "true") // the list has the same
   for (const [from, to] of family(view, node)) {
     const a = boxes(view, from.start, from.end)[0]
     const b = boxes(view, to.start, to.end)[0]

@@ -110,6 +110,27 @@ def test_relations_are_drawn_as_arcs_whose_words_are_the_text(page: Page, addres
     assert titles and all(" —" in title and "→ " in title for title in titles), "every arc tells its score"
 
 
+def test_arcs_use_the_room_of_a_wide_and_of_a_narrow_window(page: Page, address: str) -> None:
+    text = (
+        "恒川动力成立于1998年，创始人曾宇航，"
+        + "公司长期从事新能源汽车动力电池的研发与生产，" * 3
+        + "总部设在合肥市高新区。"
+    )
+    opened(page, address, name="relations", text=text)
+    run(page, WORDS["task.run"])
+    drawing, lines = page.locator("svg.rexg"), {}
+    for width in (1920, 1100):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(1500)  # the window, its word to the desk, and the lines anew
+        settled(page)
+        lines[width] = drawing.locator("text:not([class])").count()
+        assert "".join(drawing.locator("tspan").all_text_contents()) == text
+        if width == 1920:
+            wide, room = drawing.evaluate("svg => [Number(svg.getAttribute('width')), svg.parentElement.clientWidth]")
+            assert room > 800 and 0.85 < wide / room <= 1.0
+    assert lines[1920] < lines[1100]
+
+
 def test_the_report_opens_on_its_own_and_loads_nothing(page: Page, address: str, tmp_path: Path) -> None:
     opened(page, address, name="", text=TEXT)
     run(page, WORDS["overview.run"])
