@@ -36,18 +36,38 @@ def plan(lengths: Sequence[int], *, budget: int, max_pairs: int = MAX_PAIR_CELLS
 
     budget: padded tokens; max_pairs: Σ L², padding included.
     """
-    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
+    order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
     widths = [lengths[index] for index in order]
-    # The cheapest way to divide everything from a prompt on, found from the shortest to the longest.
-    costs = np.zeros(len(order) + 1)
-    sizes = [0] * len(order)
-    rows = np.arange(1, len(order) + 1)
-    for first in range(len(order) - 1, -1, -1):
-        width = widths[first]
-        most = min(max(1, min(budget // width, max_pairs // (width * width))), len(order) - first)
-        total = rows[:most] * width + budget * BATCH_COST + costs[first + 1 : first + 1 + most]
-        sizes[first] = most - int(total[::-1].argmin())  # of equals the larger batch
-        costs[first] = total[sizes[first] - 1]
+    # The cheapest way to divide everything from a place on, found from the shortest to the longest. Only places where
+    # the width changes matter, and those that full batches reach from them: from any other, prompts can move to the
+    # batch behind, where they are no wider.
+    known = [len(order)]  # places, the last first
+    places, costs = np.zeros((2, len(order) + 1))
+    places[0] = len(order)
+    within = 0  # how many of the places are too far away for one batch
+    sizes: dict[int, int] = {}
+    last = len(order) - 1
+    while last >= 0:
+        width, begin = widths[last], last
+        while begin and widths[begin - 1] == width:
+            begin -= 1
+        most = max(1, min(budget // width, max_pairs // (width * width)))
+        starts = {begin, *range(begin, last + 1, most)}
+        while known[within] > last + most:
+            within += 1
+        if last > begin:
+            for place in known[within:]:
+                if place > begin + most:
+                    starts.update(range(place - most, begin, -most))
+        for first in sorted(starts, reverse=True):
+            while known[within] > first + most:
+                within += 1
+            total = (places[within : len(known)] - first) * width + costs[within : len(known)]
+            best = int(total.argmin())  # of equals the larger batch
+            sizes[first] = known[within + best] - first
+            places[len(known)], costs[len(known)] = first, total[best] + budget * BATCH_COST
+            known.append(first)
+        last = begin - 1
     batches = []
     first = 0
     while first < len(order):

@@ -133,17 +133,22 @@ def line_up(prompts: Sequence[Prompt], thresholds: Sequence[float], *, pad_id: i
     places = {key: place for place, key in enumerate(shared)}
     hints: list[Hint] = list(shared.values())
     levels = {threshold: logit(threshold) for threshold in set(thresholds)}
+    sizes = np.array([len(hint) for hint in hints], np.int32)
+    which = np.array([places[id(prompt.hint)] for prompt in prompts], np.int32)
+    texts = [prompt.text_ids for prompt in prompts]
+    text_sizes = np.array([len(text) for text in texts], np.int32)
+    class_ids = np.array([-1 if prompt.class_id is None else prompt.class_id for prompt in prompts], np.int32)
     return Ragged(
         hints=np.concatenate([hint.vectors for hint in hints], axis=1),
-        hint_sizes=np.array([len(hint) for hint in hints], np.int32),
+        hint_sizes=sizes,
         marks=np.concatenate([hint.marks for hint in hints]),
         mark_counts=np.array([len(hint.marks) for hint in hints], np.int32),
-        which=np.array([places[id(prompt.hint)] for prompt in prompts], np.int32),
-        texts=np.concatenate([prompt.text_ids for prompt in prompts]),
-        text_sizes=np.array([len(prompt.text_ids) for prompt in prompts], np.int32),
-        class_ids=np.array([-1 if prompt.class_id is None else prompt.class_id for prompt in prompts], np.int32),
+        which=which,
+        texts=np.concatenate(texts),
+        text_sizes=text_sizes,
+        class_ids=class_ids,
         bars=np.array([levels[threshold] for threshold in thresholds], np.float32),
-        lengths=np.array([len(prompt) for prompt in prompts], np.int32),
+        lengths=sizes[which] + text_sizes + (class_ids >= 0) + np.int32(1),
         sep_id=prompts[0].sep_id,
         pad_id=pad_id,
     )

@@ -61,7 +61,8 @@ class Hint:
         return positions
 
     def __len__(self) -> int:
-        return int(self.vectors.shape[1])
+        size: int = self.vectors.shape[1]
+        return size
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ class Prompt:
     sep_id: int
 
     def __len__(self) -> int:
-        return len(self.hint) + (self.class_id is not None) + len(self.text_ids) + 1
+        hint: int = self.hint.vectors.shape[1]  # asked so often that it skips len()
+        return hint + (self.class_id is not None) + len(self.text_ids) + 1
 
     @property
     def text_start(self) -> int:

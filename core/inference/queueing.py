@@ -80,18 +80,12 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One prompt of a ticket."""
+    """One prompt of a ticket, with its length."""
 
     ticket: Ticket
     number: int
-
-    @property
-    def prompt(self) -> Prompt:
-        """What the model reads."""
-        return self.ticket.prompts[self.number]
-
-    def __len__(self) -> int:
-        return self.ticket.lengths[self.number]
+    prompt: Prompt
+    tokens: int
 
 
 class Lane:
@@ -107,8 +101,9 @@ class Lane:
 
     def add(self, ticket: Ticket) -> None:
         """Put the prompts of a ticket behind those of its client."""
+        prompts = zip(ticket.prompts, ticket.lengths, strict=True)
         self._clients.setdefault(ticket.client, deque()).extend(
-            Piece(ticket, number) for number in range(len(ticket.prompts))
+            [Piece(ticket, number, prompt, tokens) for number, (prompt, tokens) in enumerate(prompts)]
         )
         self.tokens += ticket.tokens
 
@@ -128,7 +123,7 @@ class Lane:
         if len(self._planned) <= 1 and self._clients:
             # A batch left over is planned again with what came since, so that it does not run half empty.
             pool = [piece for batch in self._planned for piece in batch] + self._take()
-            batches = plan([len(piece) for piece in pool], budget=self.batch_tokens, max_pairs=self.max_pairs)
+            batches = plan([piece.tokens for piece in pool], budget=self.batch_tokens, max_pairs=self.max_pairs)
             self._planned = deque([pool[index] for index in batch] for batch in sorted(batches, key=min))
         if not self._planned:
             return []
@@ -157,10 +152,11 @@ class Lane:
         while self._clients and room > 0:
             client, pieces = next(iter(self._clients.items()))
             credit = self._credit.get(client, 0) + self.batch_tokens
-            while pieces and room > 0 and len(pieces[0]) <= credit:
-                credit -= len(pieces[0])
-                room -= len(pieces[0])
-                taken.append(pieces.popleft())
+            while pieces and room > 0 and pieces[0].tokens <= credit:
+                piece = pieces.popleft()
+                credit -= piece.tokens
+                room -= piece.tokens
+                taken.append(piece)
             del self._clients[client]
             self._credit.pop(client, None)
             if pieces:  # behind the others, with what it could not spend
@@ -169,7 +165,7 @@ class Lane:
 
 
 def _tokens(pieces: Iterable[Piece]) -> int:
-    return sum(map(len, pieces))
+    return sum([piece.tokens for piece in pieces])
 
 
 def _without(batches: Iterable[list[Piece]], ticket: Ticket) -> deque[list[Piece]]:

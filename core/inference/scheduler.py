@@ -328,7 +328,7 @@ class Scheduler:
             else:
                 for piece, fired in zip(batch.pieces, found, strict=True):
                     piece.ticket.fill(piece.number, fired)
-                batch_read(sum(len(piece.prompt) for piece in batch.pieces))
+                batch_read(sum([piece.tokens for piece in batch.pieces]))
                 return
         self._fail(batch.pieces, outcome)
 

@@ -42,7 +42,7 @@ def test_every_prompt_is_in_exactly_one_batch_within_the_bounds(asked: list[tupl
     assert found == Counter((id(ticket), number) for ticket in tickets for number in range(len(ticket.prompts)))
     assert lane.tokens == 0
     for batch in batches:
-        width = max(map(len, batch))
+        width = max(piece.tokens for piece in batch)
         assert len(batch) == 1 or (len(batch) * width <= 512 and len(batch) * width**2 <= 512 * 256)
 
 
@@ -111,7 +111,7 @@ def test_nothing_else_goes_while_something_urgent_waits() -> None:
 def test_a_prompt_larger_than_a_batch_goes_alone() -> None:
     lane = _lane(batch_tokens=64)
     lane.add(_ticket([300, 10, 300]))
-    assert sorted(tuple(map(len, batch)) for batch in _drain(lane)) == [(10,), (300,), (300,)]
+    assert sorted(tuple(piece.tokens for piece in batch) for batch in _drain(lane)) == [(10,), (300,), (300,)]
 
 
 def test_clearing_names_everybody_who_waits_once() -> None:

@@ -59,7 +59,11 @@ def _cheapest(widths: list[int], budget: int) -> float:
 
 
 @settings(deadline=None, max_examples=60)
-@given(lengths=st.lists(st.integers(1, 400), min_size=1, max_size=8), budget=st.integers(64, 3000))
+@given(
+    lengths=st.lists(st.integers(1, 400), min_size=1, max_size=8)
+    | st.lists(st.sampled_from([40, 50, 400]), min_size=1, max_size=10),
+    budget=st.integers(64, 3000),
+)
 def test_no_division_into_batches_has_less_padding(lengths: list[int], budget: int) -> None:
     batches = plan(lengths, budget=budget)
     found = sum(len(batch) * max(lengths[one] for one in batch) + budget * BATCH_COST for batch in batches)
