@@ -30,11 +30,19 @@ def _pages(figures: Mapping[str, Any]) -> str:
     pages, targets = figures.get("pages"), figures["targets"]
     if not pages:
         return ""
-    lines = ["| page | first paint, s | drawn whole, s | drawn anew, s |", "| --- | --- | --- | --- |"]
+    lines = [
+        "| page | first paint, s | drawn whole, s | drawn anew, s "
+        "| work of opening: page + server, s | work of drawing anew |",
+        f"|{' --- |' * 6}",
+    ]
     for name, one in pages.items():
         first = _against(one["title_s"], targets["first_paint_s"])
         again = _against(one["again_s"], targets["interaction_s"])
-        lines.append(f"| {name} | {first} | {one['whole_s']:.2f} | {again} |")
+        work = [
+            f"{one[f'{kind}page_cpu_s']:.2f} + {one[f'{kind}server_cpu_s']:.2f}" if f"{kind}page_cpu_s" in one else "–"
+            for kind in ("", "again_")
+        ]
+        lines.append(f"| {name} | {first} | {one['whole_s']:.2f} | {again} | {work[0]} | {work[1]} |")
     kept = [sum(one[key] <= targets[target] for one in pages.values()) for key, target in _TARGETS.items()]
     lines += [
         "",
@@ -43,7 +51,7 @@ def _pages(figures: Mapping[str, Any]) -> str:
     ]
     cold = sum(not one.get("visits", 1) for one in pages.values())
     if cold:
-        lines[-1] += f" Of {cold} pages these are the first visit, which also loads their code."
+        lines[-1] += f" Of {cold} pages these are the first visit, which also compiles them."
     return "\n".join(lines)
 
 

@@ -7,7 +7,9 @@ and twice ten browser sessions at once, each with a text of its own, which must 
 memory they take.
 
 Times are those of the page's own clock, from the click or the key until what it changes is there: the tool that clicks
-takes longer over it than a hand, and on its own looks at a page only every half a second.
+takes longer over it than a hand, and on its own looks at a page only every half a second. Beside them stands for how
+long the processor worked for them, in the page (its main thread) and in the server: that hardly depends on what else it
+has to do.
 
 What cannot be measured is written down as a problem; the rest is saved. `scripts/desk_figures.py` makes the table of
 docs/desk.md.
@@ -96,7 +98,13 @@ def main() -> None:
             begin = time.perf_counter()
             stages = {
                 "pages": lambda: time_pages(
-                    browser, base, demo, asked.pages, rounds=asked.rounds, until=begin + asked.minutes * 60
+                    browser,
+                    base,
+                    demo,
+                    asked.pages,
+                    server=server_of(base),
+                    rounds=asked.rounds,
+                    until=begin + asked.minutes * 60,
                 ),
                 "big_document": lambda: time_big(browser, base, big),
                 "sessions": lambda: time_sessions(browser, base, server_of(base)),
@@ -126,7 +134,14 @@ def server_of(base: str) -> psutil.Process:
 
 
 def time_pages(
-    browser: Browser, base: str, demo: Demo, names: list[str], *, rounds: int, until: float
+    browser: Browser,
+    base: str,
+    demo: Demo,
+    names: list[str],
+    *,
+    server: psutil.Process,
+    rounds: int,
+    until: float,
 ) -> dict[str, Any]:
     """Medians for every page, each time in a session of its own. The first visit counts only where none follows.
 
@@ -138,7 +153,7 @@ def time_pages(
     for number in range(rounds + 1):
         for name in wanted:
             if number == 0 or time.perf_counter() < until:
-                times[name].append(_page(browser, base + known[name], name))
+                times[name].append(_page(browser, base + known[name], name, server=server))
                 print(
                     f"{number} {name:18} {times[name][-1]['title_s']:.2f} {times[name][-1]['again_s']:.2f}", flush=True
                 )
@@ -150,21 +165,50 @@ def time_pages(
     return figures
 
 
-def _page(browser: Browser, address: str, name: str) -> dict[str, float]:
+def _page(browser: Browser, address: str, name: str, *, server: psutil.Process) -> dict[str, float]:
     with _session(browser) as context:
         page = context.new_page()
+        worked = _processor(page, server)
         page.goto(address, wait_until="commit")
         title = _when(page, HEADED, CHINESE[f"page.{name}"])
         whole = _when(page, ENDED)
         settled(page)
+        opening = worked()
         page.get_by_test_id("stSidebar").get_by_text("English", exact=True).click()
         again = _when(page, HEADED, ENGLISH[f"page.{name}"]) - _acted(page)
+        again_whole = _when(page, ENDED) - _acted(page)
+        settled(page)
+        redrawing = worked()
         return {
             "title_s": title,
             "whole_s": whole,
             "again_s": again,
-            "again_whole_s": _when(page, ENDED) - _acted(page),
+            "again_whole_s": again_whole,
+            "page_cpu_s": opening[0],
+            "server_cpu_s": opening[1],
+            "again_page_cpu_s": redrawing[0],
+            "again_server_cpu_s": redrawing[1],
         }
+
+
+def _processor(page: Page, server: psutil.Process) -> Callable[[], tuple[float, float]]:
+    """What gives the seconds that the processor worked for the page and in the server since it was asked last."""
+    browser = page.context.new_cdp_session(page)
+    browser.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def now() -> tuple[float, float]:
+        metrics = {one["name"]: one["value"] for one in browser.send("Performance.getMetrics")["metrics"]}
+        spent = server.cpu_times()
+        return metrics["TaskDuration"], spent.user + spent.system
+
+    last = now()
+
+    def since() -> tuple[float, float]:
+        nonlocal last
+        before, last = last, now()
+        return last[0] - before[0], last[1] - before[1]
+
+    return since
 
 
 def _session(browser: Browser) -> BrowserContext:
@@ -299,7 +343,8 @@ def _at_once(browser: Browser, base: str, first: int) -> tuple[float, int]:
             settled(page)
         begin = time.perf_counter()
         for page in pages:
-            page.get_by_role("button", name=CHINESE["task.run"], exact=False).first.click()
+            # At once: a real click would wait for the page to stand still, one page after the other.
+            page.get_by_role("button", name=CHINESE["task.run"], exact=False).first.dispatch_event("click")
         shown = []
         for page in pages:
             page.locator(".rex-text").first.wait_for(timeout=RUN_MS)

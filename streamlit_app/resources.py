@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -27,8 +28,9 @@ def application() -> Application:
     return app
 
 
+@cache
 def _settle() -> None:
-    """Load the code of every page, and keep what that made out of the garbage collector's sight.
+    """Load the code of every page, once in a process, and keep what that made out of the garbage collector's sight.
 
     Nobody waits yet. Of the hundreds of thousands of objects that libraries make nearly all stay until the end; each
     full collection would go through them, 0.25 s in which no session gets on. What the application makes comes later

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +48,16 @@ def test_every_page_has_a_key_of_its_own_and_no_key_is_left_over() -> None:
     assert len(set(KEYS.values())) == len(KEYS)
     assert set(ALL) <= set(KEYS)
     assert all((ROOT / "pages" / f"{name}.py").is_file() for name in ALL)
+
+
+def test_what_all_pages_load_is_there_at_the_start_and_no_collection_of_garbage_goes_through_it(empty: None) -> None:
+    application()
+    components = [one.stem for one in (ROOT / "streamlit_app" / "components").glob("*.py") if one.stem != "__init__"]
+    assert all(f"streamlit_app.components.{name}" in sys.modules for name in components)
+    gc.collect()
+    assert gc.get_freeze_count() > len(gc.get_objects())
+    settings = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text("utf-8"))
+    assert settings["runner"]["postScriptGC"] is False
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
