@@ -129,11 +129,11 @@ def _row(app: Application, batch: BatchInfo) -> None:
         bar.progress(share(batch), text=progress_line(batch))
         spot = buttons.container(horizontal=True, horizontal_alignment="right", gap="small")
         if batch.active:
-            _button(app, spot, batch, "cancel", batch_services.cancel_batch, icon="stop_circle")
+            _button(app, spot, batch, "cancel", batch_services.cancel_batch)
         else:
             if batch.state != "done":
-                _button(app, spot, batch, "resume", batch_services.resume_batch, icon="play_circle")
-            _button(app, spot, batch, "forget", batch_services.forget_batch, icon="delete")
+                _button(app, spot, batch, "resume", batch_services.resume_batch)
+            _button(app, spot, batch, "forget", batch_services.forget_batch)
         if progress.get("done"):
             st.caption(t("batch.output", path=plain(str(batch_services.batch_folder(app) / batch.output))))
         if batch.error:
@@ -171,7 +171,7 @@ def progress_line(batch: BatchInfo) -> str:
 
 def _button(
     app: Application, place: st.delta_generator.DeltaGenerator, batch: BatchInfo, action: str,
-    service: Callable[[Application, int], None], *, icon: str,
+    service: Callable[[Application, int], None],
 ) -> None:  # fmt: skip
     def act() -> None:
         try:
@@ -179,5 +179,4 @@ def _button(
         except RexError as error:
             st.session_state[ERROR] = str(error)
 
-    words = t(f"batch.{action}")
-    place.button(f":material/{icon}:", key=f"batch-{batch.id}-{action}", help=words, on_click=act)
+    place.button(t(f"batch.{action}"), key=f"batch-{batch.id}-{action}", type="tertiary", on_click=act)

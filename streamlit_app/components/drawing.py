@@ -25,7 +25,7 @@ def draw(result: AnnotatedDocument, *, schema: Schema | None, key: str) -> None:
     """Text, picture and table of one result, in the form that suits its task; `schema` is what was asked."""
     draw_text(result, schema=schema, key=key)
     draw_finding(result, schema=schema, key=key)
-    if result.task not in (*_CLASSES, *_PAIRS, "re", "mrc", "coref"):
+    if result.annotations and result.task not in (*_CLASSES, *_PAIRS, "re", "mrc", "coref"):
         annotation_table([result], key=f"{key}-table")
 
 

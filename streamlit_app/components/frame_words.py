@@ -62,6 +62,7 @@ WORDS = {
     "Hide column": "hide",
     "Dataframe column menu": "column_menu",
     "Copy column name": "copy_name",
+    "delete icon": "delete",
 }
 """What Streamlit says, and which of our words stands for it."""
 PATTERNS = {

@@ -75,15 +75,14 @@ def actions(job: RunInfo) -> list[str]:
 
 
 def job_buttons(app: Application, job: RunInfo, *, place: DeltaGenerator, key: str, labels: bool) -> None:
-    """A button for everything that can be done with a job now; `labels`: with words, not only with signs."""
+    """A button for everything that can be done with a job now; `labels`: as buttons with signs, else as words alone."""
     for name in actions(job):
         action, icon = ACTIONS[name]
-        words = t(f"jobs.{name}")
         place.button(
-            words if labels else f":material/{icon}:",
+            t(f"jobs.{name}"),
             key=f"{key}-{name}",
             icon=f":material/{icon}:" if labels else None,
-            help=None if labels else words,
+            type="secondary" if labels else "tertiary",
             on_click=act(action, app, job.id),
         )
 

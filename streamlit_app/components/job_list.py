@@ -69,7 +69,7 @@ def job_list(app: Application) -> None:
 
 def _row(app: Application, job: RunInfo) -> None:
     with st.container(border=True, key=f"job-row-{job.id}"):
-        name, about, bar, buttons = st.columns([3, 5, 4, 2], vertical_alignment="center", gap="small")
+        name, about, bar, buttons = st.columns([3, 5, 3, 3], vertical_alignment="center", gap="small")
         name.markdown(f"{job_title(job)} {state_badge(job)}")
         when = f"{job.started_at.astimezone():%m-%d %H:%M}"
         # What a narrow window cuts off is the end, and stands whole where the job is opened.

@@ -53,7 +53,8 @@ def event_graph(result: AnnotatedDocument, *, key: str) -> None:
         return
     users = Counter(words for words, _ in {(one.object.text, one.subject.text) for one in found})
     shared = sum(count > 1 for count in users.values())
-    st.caption(t("graph.events", events=len(nodes), arguments=len(users), shared=shared))
+    said = "graph.events" if shared else "graph.events.apart"
+    st.caption(t(said, events=len(nodes), arguments=len(users), shared=shared))
     if len(found) > MAX_EDGES:
         st.caption(t("graph.strongest", shown=MAX_EDGES, count=len(found)))
     drawing = event_figure(nodes, found[:MAX_EDGES])
