@@ -66,9 +66,10 @@ class Graphs:
         ids = torch.zeros(4, rows, width, dtype=torch.int64, device=self._device)
         ids[1] = torch.arange(width, device=self._device)
         lengths = torch.full((rows,), width, dtype=torch.int32, device=self._device)
-        tokens = torch.arange(width, device=self._device)
 
         def compute() -> Tensor:
+            # Whatever is read at a replay must be held by the graph or made in it: other memory is given away again.
+            tokens = torch.arange(width, device=self._device)
             out: Tensor = self._model(*ids, tokens < lengths[:, None], width - 1)
             return out
 

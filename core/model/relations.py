@@ -190,22 +190,15 @@ def _lookup(config: RexConfig, far: int, rows: slice) -> Tensor:
 
 
 def _kept_lookup(config: RexConfig, far: int, start: int, stop: int, device: torch.device) -> Tensor:
-    """The look-up on its device; kept, because copying it there would make the host wait in every batch."""
+    """The look-up on its device; kept, because copying it there would make the host wait in every batch.
+
+    None is ever let go: recorded graphs read it where it is.
+    """
     key = (config.span, config.max_relative_positions, far, start, stop, device)
-    if key not in _LOOKUPS:
-        if len(_LOOKUPS) >= LOOKUPS_KEPT:
-            _LOOKUPS.clear()
+    kept = _LOOKUPS.get(key)
+    if kept is None:
         with torch.inference_mode(False):
-            _LOOKUPS[key] = _lookup(config, far, slice(start, stop)).to(device)
-    return _LOOKUPS[key]
-
-
-def run_of(position_ids: Tensor, keep: Tensor | None) -> int | None:
-    """The `run_start` of `Relations`, or None where a position exceeds the number of its token."""
-    if bool((position_ids > torch.arange(position_ids.shape[1])).any()):
-        return None
-    breaks = position_ids[:, 1:] != position_ids[:, :-1] + 1
-    if keep is not None:
-        breaks = breaks & keep[:, 1:]
-    places = breaks.any(0).nonzero()
-    return int(places[-1]) + 1 if len(places) else 0
+            kept = _lookup(config, far, slice(start, stop)).to(device)
+        if len(_LOOKUPS) < LOOKUPS_KEPT:
+            _LOOKUPS[key] = kept
+    return kept
