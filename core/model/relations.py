@@ -202,3 +202,14 @@ def _kept_lookup(config: RexConfig, far: int, start: int, stop: int, device: tor
         if len(_LOOKUPS) < LOOKUPS_KEPT:
             _LOOKUPS[key] = kept
     return kept
+
+
+def run_of(position_ids: Tensor, keep: Tensor | None) -> int | None:
+    """The `run_start` of `Relations`, or None where a position exceeds the number of its token."""
+    if bool((position_ids > torch.arange(position_ids.shape[1])).any()):
+        return None
+    breaks = position_ids[:, 1:] != position_ids[:, :-1] + 1
+    if keep is not None:
+        breaks = breaks & keep[:, 1:]
+    places = breaks.any(0).nonzero()
+    return int(places[-1]) + 1 if len(places) else 0
