@@ -19,7 +19,7 @@ from core.storage import job_store, queries
 from core.storage.queries import RunInfo
 from core.storage.tables import utc_now
 from core.storage.visibility import check_documents, documents_read
-from core.types import Document
+from core.types import Document, Reading
 
 LOOK_S = 0.1
 
@@ -121,6 +121,12 @@ def get_job(app: Application, job_id: int) -> RunInfo | None:
         return queries.get_run(app.database, job_id)
     except StorageError:
         return None
+
+
+def reading(app: Application, job: RunInfo) -> Reading | None:
+    """How far the documents of a job are that are being read now; None when this process reads none of them."""
+    engine = app.loaded_engine
+    return None if engine is None or not job.owner else engine.reading(job.owner)
 
 
 def wait_for_jobs(app: Application, job_ids: Sequence[int], timeout_s: float) -> bool:

@@ -102,3 +102,23 @@ class AnnotatedDocument:
     notes: tuple[str, ...] = ()
     error: str = ""
     candidates: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How far the `documents` being read are: `done` of `asked` windows of the `step`-th level of their schema.
+
+    A window counts once for every part of the schema, or pair of words, that is asked of it. `worked_s`: since the
+    level was asked.
+    """
+
+    documents: int
+    step: int
+    done: int
+    asked: int
+    worked_s: float
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until the level is read at the pace so far; None before its first window."""
+        return self.worked_s / self.done * (self.asked - self.done) if self.done else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,7 +23,7 @@ from core.model.checkpoint import Checkpoint, CheckpointFiles
 from core.schemas.schema import Schema
 from core.tasks import EXTRACT
 from core.telemetry.measures import measured
-from core.types import AnnotatedDocument
+from core.types import AnnotatedDocument, Reading
 
 COHORTS = 3
 """Groups of documents on their way: one on the device, one waiting for it, one with the host."""
@@ -67,12 +68,13 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A document being read: the prompts that it needs answered next."""
+    """A document being read: the prompts that it needs answered next, those of its `step`-th level."""
 
     index: int
     item: Item
     run: DocumentRun
     needed: list[Prompt]
+    step: int = 0
 
 
 @dataclass(slots=True)
@@ -81,6 +83,15 @@ class Cohort:
 
     members: list[Member] = field(default_factory=list)
     waiting: Iterable[Fired] = ()
+    sent_at: float = 0.0
+
+    def reading(self) -> Reading | None:
+        """How far it is with the level that it waits for."""
+        members, waiting = self.members, self.waiting
+        if not members or not isinstance(waiting, Waiting):
+            return None
+        step, ticket = max(member.step for member in members), waiting.ticket
+        return Reading(len(members), step, ticket.answered, len(ticket.prompts), time.monotonic() - self.sent_at)
 
     @property
     def tokens(self) -> int:
@@ -113,6 +124,7 @@ class Engine:
         if scheduler is None:
             weakref.finalize(self, self.scheduler.close)
         self.pieces = PieceEncoder(checkpoint.tokenizer)
+        self._waited_for: dict[str, Cohort] = {}
         self._answering = 0
         self._answered = threading.Condition()
 
@@ -135,6 +147,11 @@ class Engine:
     def info(self) -> OwnerInfo:
         """Device, number type and size of the network; loads it when it never was."""
         return self.scheduler.owner.info or self.scheduler.load()
+
+    def reading(self, client: str) -> Reading | None:
+        """How far the documents are that a client waits for now; None while it waits for none."""
+        waited_for = self._waited_for.get(client)
+        return None if waited_for is None else waited_for.reading()
 
     def check(self, schema: Schema) -> None:
         """Raise SchemaError when a root type is too long to be asked."""
@@ -181,6 +198,7 @@ class Engine:
                 if not flying:
                     return
                 cohort = flying.popleft()
+                self._waited_for[call.client] = cohort
                 try:
                     fired = iter(cohort.waiting)
                 except GpuMemoryError as error:
@@ -200,6 +218,7 @@ class Engine:
                     flying.append(cohort)
         finally:
             self._count(-1)
+            self._waited_for.pop(call.client, None)
             for cohort in flying:
                 cohort.cancel()
 
@@ -223,7 +242,7 @@ class Engine:
         """Take one document to its next prompts or to its end."""
         try:
             needed = member.run.send(fired)  # type: ignore[arg-type]
-            cohort.members.append(Member(member.index, member.item, member.run, needed))
+            cohort.members.append(Member(member.index, member.item, member.run, needed, member.step + 1))
         except StopIteration as stop:
             yield member.index, stop.value
         except RexError as error:
@@ -237,6 +256,7 @@ class Engine:
             warmth = temperature(member.item.task, EXTRACT, self.checkpoint.config.temperatures)
             level = link_limits(limits, warmth).bar
             thresholds += [level] * len(member.needed)
+        cohort.sent_at = time.monotonic()
         cohort.waiting = self._forward(prompts, thresholds, call)
 
     def _forward(self, prompts: Sequence[Prompt], thresholds: Sequence[float], call: Call) -> Iterable[Fired]:

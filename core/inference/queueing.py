@@ -55,6 +55,11 @@ class Ticket:
         """Whether it ended within that time."""
         return self._ended.wait(timeout_s)
 
+    @property
+    def answered(self) -> int:
+        """How many of its prompts are."""
+        return len(self.prompts) - self._left
+
     def done(self) -> bool:
         """Whether `result` would return or raise at once."""
         return self._ended.is_set()

@@ -223,10 +223,11 @@ def _classify(request: Request, pieces: PieceEncoder, limits: Limits) -> Reader:
     """Classes are read at the class token; when nothing fires the best guess is taken (SPEC 7.5)."""
     notes: list[str] = []
     near: dict[Key, Path] = {}
-    found, windows = yield from _class_levels(request, pieces, limits, notes, near, blank=False)
+    roots: list[Fired] = []
+    found, windows = yield from _class_levels(request, pieces, limits, notes, near, roots, blank=False)
     if not found and request.reduce:
         near.clear()
-        found, windows = yield from _class_levels(request, pieces, limits, notes, near, blank=True)
+        found, windows = yield from _class_levels(request, pieces, limits, notes, near, roots, blank=True)
     if request.reduce and found:
         best = max(found, key=lambda c: c.mean)
         sure = [c for c in found if c.mean > MULTI_LABEL_CONFIDENCE] if request.mode == MULTICLASSIFY else []
@@ -236,11 +237,19 @@ def _classify(request: Request, pieces: PieceEncoder, limits: Limits) -> Reader:
 
 
 def _class_levels(
-    request: Request, pieces: PieceEncoder, limits: Limits, notes: list[str], near: dict[Key, Path], *, blank: bool
+    request: Request,
+    pieces: PieceEncoder,
+    limits: Limits,
+    notes: list[str],
+    near: dict[Key, Path],
+    roots: list[Fired],
+    *,
+    blank: bool,
 ) -> Generator[list[Prompt], list[Fired], tuple[list[_Candidate], int]]:
     """All levels once; blank: every class counts, whether its links fired or not.
 
-    `near` is filled, where there is a floor, with every class that was asked: their scores cost nothing.
+    `roots` keeps what the first level was answered: the second time it would be asked the same. `near` is filled,
+    where there is a floor, with every class that was asked: their scores cost nothing.
     """
     tokenizer = pieces.tokenizer
     multi = request.mode == MULTICLASSIFY
@@ -257,7 +266,13 @@ def _class_levels(
         hints = _hints(groups, pieces, limits, notes, class_id=class_id)
         by_hint = [_prompts(hint, text, tokenizer, limits, class_id=class_id) for hint in hints]
         windows = max([windows, *map(len, by_hint)])
-        results = iter((yield [prompt for prompts in by_hint for prompt in prompts]))
+        if roots and not parents[0][0]:
+            answers = roots
+        else:
+            answers = yield [prompt for prompts in by_hint for prompt in prompts]
+            if not roots:
+                roots.extend(answers)
+        results = iter(answers)
         below: list[tuple[Path, tuple[SchemaType, ...]]] = []
         leaves: list[_Candidate] = []
         for hint, prompts in zip(hints, by_hint, strict=True):

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core import job_services
 from core.errors import RexError
-from core.mentions import MOST_NAMES, REACH, THINGS, pronouns_in
+from core.mentions import MOST_NAMES, MOST_PRONOUNS, REACH, THINGS, pronouns_in
 from core.types import Document, Span
 from core.views import word_marks
 from core.views.findings import flat_spans
@@ -91,7 +91,8 @@ def _told(text: str, candidates: int, pronouns: int) -> str:
     """What will be judged, as far as it is known before the model has looked for names."""
     if not candidates:
         count = pronouns or len(pronouns_in(text))
-        return t("coref.unmarked", pronouns=count) + " " + _found_by_itself()
+        most = min(count, MOST_PRONOUNS) * MOST_NAMES
+        return t("coref.unmarked", pronouns=count, pairs=most) + " " + _found_by_itself()
     count = pronouns or len(pronouns_in(text))
     said = t("coref.pairs", candidates=candidates, pronouns=count, pairs=candidates * count)
     return said if pronouns else said + " " + t("coref.all_pronouns")

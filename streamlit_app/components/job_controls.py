@@ -9,7 +9,7 @@ from core import job_services
 from core.bootstrap import Application
 from core.storage.queries import RunInfo
 from core.tasks import TASKS
-from streamlit_app.components.job_progress import act, progress_text
+from streamlit_app.components.job_progress import act, long_reading, progress_bar, progress_text
 from streamlit_app.components.messages import plain
 from streamlit_app.i18n import t, title
 
@@ -49,10 +49,12 @@ def state_badge(job: RunInfo) -> str:
     return f":{colour}-badge[:material/{icon}: {t(f'state.{job.state}')}]"
 
 
-def job_bar(job: RunInfo) -> None:
-    """How far a job is, with rate and time left, and how many documents failed."""
-    share = min(job.done / job.total, 1.0) if job.total else 1.0
-    st.progress(share, text=job_line(job))
+def job_bar(app: Application, job: RunInfo) -> None:
+    """How far a job is, with rate and time left, how many documents failed, and how far a long one is."""
+    if job.total:
+        progress_bar(job, long_reading(app, job), done=job.done, total=job.total, text=job_line(job))
+    else:
+        st.progress(1.0, text=job_line(job))
 
 
 def job_line(job: RunInfo) -> str:

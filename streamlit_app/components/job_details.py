@@ -60,7 +60,7 @@ def _head(app: Application, shown: RunInfo) -> None:
             name.markdown(f"#### {job_title(job).replace('**', '')} {state_badge(job)}")
             place = buttons.container(horizontal=True, horizontal_alignment="right", gap="small")
             job_buttons(app, job, place=place, key=f"job-{job.id}", labels=True)
-            job_bar(job)
+            job_bar(app, job)
             show_note(app, job)
             _facts(
                 job, job_queries.grounds(app.database, job.id), job_memory.of_job(app.database, job.id) or JobMemory()

@@ -77,7 +77,7 @@ def _row(app: Application, job: RunInfo) -> None:
         about.caption(" · ".join(fact for fact in facts if fact))
         with bar:
             if job.done < job.total:
-                job_bar(job)
+                job_bar(app, job)
             else:
                 st.caption(job_line(job))
         place = buttons.container(horizontal=True, horizontal_alignment="right", gap="small")

@@ -11,12 +11,15 @@ from core import job_services, services
 from core.bootstrap import Application
 from core.errors import RexError
 from core.storage.queries import RunInfo
+from core.types import Reading
 from streamlit_app.components.messages import plain
 from streamlit_app.i18n import t
 
 EVERY_S = 0.5
 # A single text is usually read before a progress bar would be worth drawing.
 PATIENCE_S = 1.5
+# Of documents of fewer windows those that are read are told often enough.
+LONG_WINDOWS = 4
 
 
 def working(app: Application) -> AbstractContextManager[None]:
@@ -41,7 +44,8 @@ def job_progress(app: Application, job_ids: Sequence[int], *, key: str) -> None:
         if not running:
             st.rerun()
         done, total = sum(job.done for job in jobs), sum(job.total for job in jobs)
-        st.progress(min(done / total, 1.0) if total else 0.0, text=progress_text(running[0], done=done, total=total))
+        text = progress_text(running[0], done=done, total=total)
+        progress_bar(running[0], long_reading(app, running[0]), done=done, total=total, text=text)
         buttons = st.container(horizontal=True, gap="small")
         if len(running) == 1:
             buttons.button(
@@ -58,6 +62,29 @@ def job_progress(app: Application, job_ids: Sequence[int], *, key: str) -> None:
         )
 
     follow()
+
+
+def long_reading(app: Application, job: RunInfo) -> Reading | None:
+    """How far long documents of a job are, where that says more than how many of them are read."""
+    reading = job_services.reading(app, job) if job.state == "running" and job.done < job.total else None
+    return reading if reading is not None and reading.asked >= LONG_WINDOWS * reading.documents else None
+
+
+def progress_bar(job: RunInfo, reading: Reading | None, *, done: int, total: int, text: str) -> None:
+    """A bar of documents, with the windows of those that are being read, and how long these take still, below it."""
+    within = reading.documents * reading.done / reading.asked if reading is not None else 0.0
+    st.progress(min((done + within) / total, 1.0) if total else 0.0, text=text)
+    if reading is not None:
+        st.caption(reading_text(job, reading))
+
+
+def reading_text(job: RunInfo, reading: Reading) -> str:
+    """Which of how many windows of which step; of pairs of words once the names of a text are known."""
+    pairs = job.task == "coref" and reading.documents == 1 and reading.step > 1
+    kind = "pairs" if pairs else "first" if reading.step == 1 else "windows"
+    said = t(f"job.reading.{kind}", done=min(reading.done + 1, reading.asked), asked=reading.asked, step=reading.step)
+    left = reading.left_s
+    return said if left is None else f"{said} · {t('job.reading.left', left=duration(left))}"
 
 
 def progress_text(job: RunInfo, *, done: int, total: int) -> str:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from core.services import Application
 from core.storage import job_queries, job_store, queries
 from core.storage.queries import RunInfo
 from core.storage.tables import RunRow
-from core.types import AnnotatedDocument, Document, Span
+from core.types import AnnotatedDocument, Document, Reading, Span
 
 SENTENCE = "小说家陈静1972年3月出生于杭州，毕业于浙江大学，丈夫是画家林涛。"
 NER = {"人物": None, "地理位置": None, "组织机构": None}
@@ -311,3 +312,28 @@ def test_imports_left_open_by_a_killed_process_are_closed_at_the_next_start(
             job_services.resume_job(again, run)
     finally:
         again.close()
+
+
+def test_a_long_document_tells_which_of_its_windows_is_read_and_a_cancel_ends_it_between_two(app: Application) -> None:
+    text = SENTENCE * 2000
+    app.engine.limits = replace(app.engine.limits, max_length=64)
+    job = job_services.start_job(app, [Document(text)], task="ner", schema=NER)
+    seen: list[Reading] = []
+
+    def read_some() -> bool:
+        reading = job_services.reading(app, state(app, job))
+        seen.extend([reading] if reading is not None else [])
+        return bool(seen) and seen[-1].done > 100
+
+    until(read_some)
+    assert {(one.documents, one.step) for one in seen} == {(1, 1)}
+    assert len({one.asked for one in seen}) == 1 and seen[0].asked > 1000
+    assert [one.done for one in seen] == sorted(one.done for one in seen)
+    assert seen[-1].left_s is not None and seen[-1].left_s > 0
+    asked = time.monotonic()
+    job_services.cancel_job(app, job)
+    until(app.runner.idle)
+    assert time.monotonic() - asked < 5
+    assert state(app, job).state == "cancelled"
+    until(lambda: app.engine.scheduler.waiting_tokens == 0)
+    assert job_services.reading(app, state(app, job)) is None

@@ -95,7 +95,7 @@ def test_all_pronouns_are_judged_against_all_candidates_without_a_mark_in_the_te
     assert [one.start for one in result.document.pronouns] == [9, 11]
     assert result.document.text == text
     desk.button(key="coref-mark-none").click().run()
-    assert "代词 2 个。候选词由模型自动查找" in captions(desk).replace(" 候", "候")
+    assert "代词 2 个：先找名称，再判断至多 12 对。候选词由模型自动查找" in captions(desk).replace(" 候", "候")
     assert not desk.button(key="coref-run").disabled, "what is not marked is looked for"
 
 
