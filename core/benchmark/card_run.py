@@ -27,7 +27,8 @@ ALONE: tuple[tuple[str, int], ...] = (
     ("encoder", 75),
     ("throughput", 90),
     ("latency", 60),
-    ("start", 60),
+    ("start", 150),
+    ("tests", 150),
     ("loaded", 30),
     ("windows", 120),
     ("others", 90),
@@ -39,7 +40,6 @@ ALONE: tuple[tuple[str, int], ...] = (
 """Scenario or study → seconds that it may take; each has the card to itself."""
 TOGETHER: tuple[tuple[str, int], ...] = (
     ("soak", 330),
-    ("tests", 150),
     ("precision", 150),
     ("peak", 60),
     ("cpu", 170),
@@ -47,7 +47,7 @@ TOGETHER: tuple[tuple[str, int], ...] = (
 """These do not mind each other; `cpu` may come out slower than alone."""
 STUDIES = ("graphs", "variants", "tests")
 """Steps without figures."""
-KEPT_FOR_TOGETHER_S = 340
+KEPT_FOR_TOGETHER_S = 240
 """Of the whole time, where there is no second card."""
 LEAST_S = 8
 TESTS = ("tests/model", "tests/inference", "tests/gpu")

@@ -18,8 +18,15 @@ from core.model.config import RexConfig
 from core.model.fused import add_norm
 from core.model.relations import Relations
 
+
+def gelu(x: Tensor) -> Tensor:
+    """GELU of a tensor that nobody else holds; where nothing is learnt in its own memory, the widest of a layer."""
+    out: Tensor = functional.gelu(x) if torch.is_grad_enabled() else torch.ops.aten.gelu_(x)
+    return out
+
+
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "gelu": functional.gelu,
+    "gelu": gelu,
     "relu": functional.relu,
     "tanh": torch.tanh,
 }

@@ -8,6 +8,9 @@ from torch import Tensor, nn
 from core.model.config import RexConfig
 from core.model.encoder import Encoder
 
+LINK_TOKENS = 8192
+"""Tokens whose links are worked out at a time: in float32 they would hold more than all the layers before."""
+
 
 class RotaryEmbedding(nn.Module):
     """Rotation of interleaved pairs of the whole hidden size by position; angles stay in float32."""
@@ -76,6 +79,17 @@ class RexModel(nn.Module):
 
     def links(self, hidden: Tensor, position_ids: Tensor) -> Tensor:
         """Hidden states (B, L, H) → logits (B, L, L) float32, unscaled (SPEC 5.4)."""
+        rows = max(1, LINK_TOKENS // hidden.shape[1])
+        if hidden.shape[0] <= rows or torch.is_grad_enabled():
+            return self._links(hidden, position_ids)
+        logits = hidden.new_empty(*hidden.shape[:2], hidden.shape[1], dtype=torch.float32)
+        positions = position_ids.expand(hidden.shape[:2])
+        for first in range(0, len(hidden), rows):
+            part = slice(first, first + rows)
+            logits[part] = self._links(hidden[part], positions[part])
+        return logits
+
+    def _links(self, hidden: Tensor, position_ids: Tensor) -> Tensor:
         query, key = widened(self.ffnq, hidden), widened(self.ffnk, hidden)
         with torch.autocast(hidden.device.type, enabled=False):
             cos, sin = self.rotary_emb(position_ids)

@@ -54,6 +54,7 @@ def _do(app: Application, name: str) -> None:
     with shown_errors(), st.spinner(t("gpu.engine.waiting")):
         if name == "load":
             services.reload_model(app)
+            app.monitor.refresh()  # the last reading does not know the model's process yet
             st.session_state.pop(REPORT_KEY, None)
         else:
             st.session_state[REPORT_KEY] = memory_services.release(app, name)
