@@ -12,9 +12,12 @@ from html import escape
 from zlib import crc32
 
 from core.palette import DARK, LIGHT, PALETTE, ink_on, line_on, tint
+from core.polarity import NEGATIVE, NEUTRAL, POSITIVE, polarity
 from core.types import Annotation
 
 _DEEPEST = 3
+_POLARITY = {NEUTRAL: 0, POSITIVE: 2, NEGATIVE: 5}
+"""Blue, green and vermilion: good and bad look the same everywhere."""
 
 # `light-dark` follows the page's own theme; text keeps the page's colour, so only tints and lines differ.
 STYLES = (
@@ -40,7 +43,10 @@ STYLES = (
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """A span to draw: `label` is what its chip says, `title` what its tooltip says."""
+    """A span to draw: `label` is what its chip says, `title` what its tooltip says.
+
+    It has the colour of its `type`, which of an aspect is what is felt towards it.
+    """
 
     start: int
     end: int
@@ -110,7 +116,8 @@ def _marks(annotations: Iterable[Annotation], length: int) -> list[_Mark]:
         start = min(max(annotation.start, 0), length)
         end = min(max(annotation.end, start), length)
         classes = [child.type for child in annotation.children if child.start is None]
-        key = (start, end, annotation.type, " · ".join([annotation.type, *classes]))
+        kind = next(filter(polarity, classes), annotation.type)
+        key = (start, end, kind, " · ".join([annotation.type, *classes]))
         best[key] = max(best.get(key, 0.0), annotation.score)
     return [
         _Mark(start, end, type, label, f"{label}　{score:.2f}") for (start, end, type, label), score in best.items()
@@ -156,10 +163,13 @@ def _colour_index(type: str, types: Iterable[str]) -> int:
 
 
 def _colour_indices(types: Iterable[str]) -> dict[str, int]:
-    """Each type's place in the palette: by a stable hash, moved on while an earlier type holds the place."""
+    """Each type's place in the palette: by a stable hash, moved on while an earlier type holds the place.
+
+    What is good or bad has a place of its own, before all others.
+    """
     indices: dict[str, int] = {}
-    for type in dict.fromkeys(types):
-        index = crc32(type.encode("utf-8", errors="backslashreplace")) % len(PALETTE)
+    for type in sorted(dict.fromkeys(types), key=lambda one: polarity(one) is None):
+        index = _POLARITY.get(polarity(type) or "", crc32(type.encode("utf-8", "backslashreplace")) % len(PALETTE))
         if len(indices) < len(PALETTE):
             while index in indices.values():
                 index = (index + 1) % len(PALETTE)

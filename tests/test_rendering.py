@@ -192,3 +192,14 @@ _TREES = st.recursive(
 )
 def test_the_text_is_whole_whatever_is_drawn_on_it(text: str, annotations: list[Annotation]) -> None:
     assert stripped(highlight(text, annotations)) == text
+
+
+def test_an_aspect_has_the_colour_of_what_is_felt_towards_it_and_names_it() -> None:
+    def aspect(start: int, felt: str) -> Annotation:
+        return Annotation("属性词", start, start + 1, "菜", 0.9, (Annotation(felt, None, None, "", 0.9),))
+
+    shown = highlight("菜菜菜", [aspect(0, "正向情感"), aspect(1, "负向情感"), aspect(2, "中性情感")])
+    colours = [re.search(rf"rex-c(\d+)[^>]*>属性词 · {felt}", shown) for felt in ("正向情感", "负向情感", "中性情感")]
+    found = [PALETTE[int(one[1])] for one in colours if one]
+    assert found == [type_colour("正向情感(情感词)"), type_colour("负面"), type_colour("中性")]
+    assert len(set(found)) == 3

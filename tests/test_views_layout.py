@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.rendering import highlight
 from core.types import Annotation
-from core.views.arcs import graph_of, lines_of, shown, width
+from core.views.arcs import LABEL, MARGIN, graph_of, lines_of, shown, width
 from core.views.arcs_svg import arcs_svg
 from core.views.text_pages import pages_of
 
@@ -112,6 +112,32 @@ def test_a_picture_holds_every_character_once_and_no_markup_of_users(case: tuple
     drawing = picture(text, annotations)
     assert drawing.tags <= TAGS and drawing.names <= ATTRIBUTES
     assert drawing.written == text.replace("\n", "")
+
+
+@settings(max_examples=30)
+@given(annotated(), st.floats(16, 40))
+def test_no_label_makes_a_picture_wider_than_its_longest_line(
+    case: tuple[str, list[Annotation]], columns: float
+) -> None:
+    text, annotations = case
+    words, links = graph_of(annotations)
+    lines = lines_of(text, words, links, columns=columns)
+    longest = max(line.places[-1] for line in lines)
+    for line in lines:
+        for arc in line.arcs:
+            label = width(arc.label) * LABEL
+            assert arc.room[1] <= max(longest + MARGIN, label - MARGIN) + 1e-6
+
+
+def test_an_arc_to_another_line_names_the_beginning_of_a_long_word_and_tells_all_of_it() -> None:
+    name = "中华人民共和国住房和城乡建设部办公厅"
+    child = Annotation("发布(机构)", 30, 30 + len(name), name, 0.9)
+    text = "通知" + "某" * 28 + name
+    drawing = picture(text, [Annotation("文件", 0, 2, "通知", 0.9, (child,))], columns=24)
+    assert f"通知 —发布 0.90→ {name}" in drawing.titles
+    words, links = graph_of([Annotation("文件", 0, 2, "通知", 0.9, (child,))])
+    labels = [arc.label for line in lines_of(text, words, links, columns=24) for arc in line.arcs]
+    assert labels[0] == "发布 → 中华人民共和国住房和…"
 
 
 def test_an_arc_tells_who_what_whom_and_the_score() -> None:

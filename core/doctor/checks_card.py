@@ -186,7 +186,7 @@ def compiler(facts: Facts) -> Check:
 
 
 def article(facts: Facts) -> Check:
-    """Which versions are those of the article, and what is asked today; information alone."""
+    """Older versions that the model is often set up with, and what is asked today; information alone."""
     torch = facts.torch
     found = {"driver": facts.driver, "cuda": torch.cuda, "torch": torch.version.partition("+")[0] or None}
     words = {"driver": "驱动", "cuda": "CUDA", "torch": "torch"}
@@ -197,7 +197,7 @@ def article(facts: Facts) -> Check:
     today = f"如今：torch {dotted(TESTED_TORCH[0])} 到 {dotted(TESTED_TORCH[1])}"
     if torch.cuda and (least := least_driver(torch.cuda, windows=facts.wsl or facts.system == "Windows")):
         today += f"，CUDA {torch.cuda} 需驱动 {least} 起"
-    return Check("article", "文章的版本", OK, f"文章用 {'、'.join(parts)}；{today}。不必照搬文章的版本。")
+    return Check("article", "常见的旧版本", OK, f"网上的部署教程多用 {'、'.join(parts)}；{today}。不必换成旧版本。")
 
 
 CARD_CHECKS = (torch_build, driver, card, card_memory, allocator, compiler, article)

@@ -27,7 +27,7 @@ OWN_DRIVER = {
 """Driver that came with a release of the toolkit, on Linux; from it on, PTX is compiled too."""
 
 ARTICLE = {"driver": "525.85.12", "cuda": "11.8", "torch": "2.0.1"}
-"""The versions that the article on A10 and A100 deployments fixed."""
+"""The versions that instructions for deployments on A10 and A100 fix; users ask whether they need these."""
 
 PYTHON_RANGE: tuple[Version, Version] = ((3, 11), (3, 13))
 MIN_TORCH: Version = (2, 6)

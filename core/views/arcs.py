@@ -6,6 +6,7 @@ Offsets are code points of the document.
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -20,6 +21,8 @@ Side = Literal["", "start", "end"]
 LATIN = 0.56
 LABEL = 0.8
 """How large labels are beside the text."""
+NAME = 10
+"""Characters that a label keeps of the word at the other end of an arc; the whole word is told under the pointer."""
 GAP = 0.5
 """The least distance between two arcs, or two labels, of one lane."""
 MARGIN = 1.0
@@ -68,7 +71,8 @@ class Arc:
     """The part of a link that lies on one line: from `start` to `end`, in `lane`.
 
     Where it leaves the line, `leaves` is that end, which lies at the line's border, and the label names the word at the
-    other end. `head` is the end with the arrow's head, none where that is on another line.
+    other end. `head` is the end with the arrow's head, none where that is on another line. No label reaches beyond
+    `limit`, which is where the longest line ends, unless it is wider than that.
     """
 
     link: int
@@ -78,11 +82,13 @@ class Arc:
     label: str
     leaves: Side = ""
     head: Side = ""
+    limit: float = math.inf
 
     @property
     def middle(self) -> float:
-        """Where the middle of its label stands: in the middle of the arc, but not beyond the left border."""
-        return max((self.start + self.end) / 2, width(self.label) * LABEL / 2 - MARGIN)
+        """Where the middle of its label stands: in the middle of the arc, but not beyond the borders."""
+        half = width(self.label) * LABEL / 2
+        return max(min((self.start + self.end) / 2, self.limit - half), half - MARGIN)
 
     @property
     def room(self) -> tuple[float, float]:
@@ -253,23 +259,27 @@ def _placed(text: str, lines: Sequence[Line], words: Sequence[Word], links: Sequ
     starts = [line.start for line in lines]
     of_word = [max(bisect_right(starts, word.start) - 1, 0) for word in words]
     ends = _ends(lines, words, links, of_word)
+    limit = max(line.places[-1] for line in lines) + MARGIN
     arcs: dict[int, list[Arc]] = {}
     for number, link in enumerate(links):
         source, target = ends[number, 0], ends[number, 1]
         one, other = of_word[link.source], of_word[link.target]
         if one == other:
             head: Side = "start" if target < source else "end"
-            arc = Arc(number, min(source, target), max(source, target), 0, link.label, head=head)
+            arc = Arc(number, min(source, target), max(source, target), 0, link.label, head=head, limit=limit)
             arcs.setdefault(one, []).append(arc)
             continue
         for line, place, far in ((one, source, link.target), (other, target, link.source)):
             right = of_word[far] > line
             name = text[words[far].start : words[far].end].replace("\n", " ")
+            name = name if len(name) <= NAME else f"{name[:NAME]}…"
             leaves_source = far == link.target
             label = f"{link.label} → {name}" if leaves_source else f"{name} → {link.label}"
-            border = max(lines[line].places[-1], place + width(label) * LABEL) + MARGIN if right else -MARGIN
+            wanted = max(lines[line].places[-1], place + width(label) * LABEL) + MARGIN
+            border = min(wanted, limit) if right else -MARGIN
             head = "" if leaves_source else "start" if right else "end"
-            arc = Arc(number, min(place, border), max(place, border), 0, label, "end" if right else "start", head)
+            ends_at: Side = "end" if right else "start"
+            arc = Arc(number, min(place, border), max(place, border), 0, label, ends_at, head, limit)
             arcs.setdefault(line, []).append(arc)
     return arcs
 

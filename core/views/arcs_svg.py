@@ -17,7 +17,7 @@ FOLD = 26.0
 ROUND = 6.0
 # A line keeps its colour but is drawn towards the ink of the theme, so that it stands out on white and on black.
 STYLES = """<style>
-.rexg{display:block;max-width:100%;height:auto;color:inherit}
+.rexg{display:block;max-width:100%;height:auto;color:inherit;overflow:visible}
 .rexg text{fill:currentColor;white-space:pre;font-size:15px}
 .rexg .mark{fill:var(--mark);fill-opacity:.2}
 .rexg .under{fill:var(--mark)}

@@ -11,10 +11,11 @@ from dataclasses import replace
 from html import escape as _e
 
 from core.palette import ink_on
+from core.polarity import NEGATIVE, NEUTRAL, POSITIVE, polarity
 from core.rendering import type_colour
 from core.types import Annotation
 from core.views.chains import Chain, Member, chain_names
-from core.views.findings import NEGATIVE, NEUTRAL, POSITIVE, base_name, polarity, walk
+from core.views.findings import base_name, walk
 
 Words = Callable[..., str]
 Row = tuple[str, str, float | None, str]

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from html import escape as _e
 
 from core.palette import PALETTE
+from core.polarity import polarity
 from core.schemas.schema import Schema, SchemaType
 from core.types import AnnotatedDocument, Annotation, Candidate
 from core.views.cards import POLARITY_COLOURS, Words
-from core.views.findings import class_paths, label_name, polarity, walk
+from core.views.findings import class_paths, label_name, walk
 
 BLUE = PALETTE[0]
 STYLES = """<style>

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape as _e
 
+from core.polarity import NEGATIVE, NEUTRAL, POSITIVE, polarity
 from core.types import AnnotatedDocument
 from core.views.cards import Words
 from core.views.chains import chains_of
 from core.views.classes import found_path
-from core.views.findings import NEGATIVE, NEUTRAL, POSITIVE, class_paths, polarity, triples, walk
+from core.views.findings import class_paths, triples, walk
 
 STYLES = """<style>
 .desk-figures{display:grid;grid-template-columns:repeat(5,1fr);gap:8px;margin:2px 0 8px}

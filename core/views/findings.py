@@ -8,13 +8,6 @@ from dataclasses import dataclass, replace
 
 from core.types import AnnotatedDocument, Annotation
 
-POSITIVE, NEGATIVE, NEUTRAL = "positive", "negative", "neutral"
-_POLARITY = {
-    POSITIVE: ("正向", "正面", "积极", "好评", "褒义", "满意"),
-    NEGATIVE: ("负向", "负面", "消极", "差评", "贬义", "不满"),
-    NEUTRAL: ("中性", "中立", "一般"),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -92,11 +85,6 @@ def note_of(name: str) -> str | None:
 def label_name(name: str) -> str:
     """A fixed label without its question: `文本匹配：相似` → `相似`."""
     return name.rpartition("：")[2]
-
-
-def polarity(name: str) -> str | None:
-    """Which way a sentiment type points, by its name; None when it does not say."""
-    return next((which for which, words in _POLARITY.items() if name.startswith(words)), None)
 
 
 def class_paths(annotations: Iterable[Annotation]) -> list[tuple[tuple[str, ...], float]]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from html import escape as _e
 
+from core.polarity import polarity
 from core.rendering import STYLES as TEXT_STYLES
 from core.rendering import highlight, legend
 from core.schemas.schema import Schema
@@ -13,7 +14,7 @@ from core.types import AnnotatedDocument
 from core.views import arcs_svg, cards, chains, classes, figures
 from core.views.arcs import graph_of, lines_of
 from core.views.cards import Words
-from core.views.findings import polarity, triples, walk
+from core.views.findings import triples, walk
 
 COLUMNS = 56
 _STYLES = """<style>

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 
 import streamlit as st
 
+from core.polarity import polarity
 from core.schemas.schema import Schema
 from core.types import AnnotatedDocument, Annotation
 from core.views import cards, classes
 from core.views.chains import Chain, Member
-from core.views.findings import polarity, walk
+from core.views.findings import walk
 from streamlit_app.i18n import t
 
 

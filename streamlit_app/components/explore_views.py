@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
+from core.polarity import polarity
 from core.storage import concordance
 from core.storage.explore_pairs import edges, together, types_below
 from core.storage.explore_queries import Filter, score_bins, text_counts, type_counts, value_counts
@@ -15,7 +16,7 @@ from core.storage.queries import RunInfo
 from core.storage.search import metadata_keys, metadata_values
 from core.types import Annotation
 from core.views.cards import POLARITY_COLOURS
-from core.views.findings import Triple, base_name, label_name, polarity
+from core.views.findings import Triple, base_name, label_name
 from streamlit_app.components.annotation_table import table
 from streamlit_app.components.charts import PLAIN
 from streamlit_app.components.explore_charts import bars, heat, histogram, shares, timeline, type_colours

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import streamlit as st
@@ -16,10 +17,12 @@ from core.errors import RexError
 from streamlit_app.components.gpu_gauge import size
 from streamlit_app.components.messages import plain, shown_errors
 from streamlit_app.components.model_work import ended_badly, follow_work, millions
-from streamlit_app.i18n import t
+from streamlit_app.i18n import t, title
 
 COLOURS = {"included": "blue", "downloaded": "violet", "tuned": "green", "other": "gray"}
 CARD_CHARACTERS = 20_000
+# A card that states its licence in both languages: 仅供研究 (for research only).
+BOTH = re.compile(r"(.*[\u4e00-\u9fff].*?)\s*[(（]([ -~]+)[)）][.。]?")
 
 
 def model_list(app: Application) -> None:
@@ -32,6 +35,12 @@ def model_list(app: Application) -> None:
     for number, one in enumerate(there):
         _row(app, one, active=one.source == active, key=f"model-{number}")
     _directory(app)
+
+
+def licence_words(stated: str) -> str:
+    """The licence as the card states it, in the language of the session where the card has both."""
+    both = BOTH.fullmatch(stated)
+    return stated if both is None else title(*both.groups())
 
 
 def _summary(app: Application, there: list[Installed], active: str) -> None:
@@ -70,7 +79,7 @@ def _row(app: Application, one: Installed, *, active: bool, key: str) -> None:
         sums = t("models.sums" if one.has_sums else "models.sums.none")
         base = t("models.base", name=plain(one.base.rpartition("/")[2])) if one.kind == TUNED else ""
         first = " · ".join(part for part in (millions(one.parameters), size(one.size_bytes), sums, base) if part)
-        licence = plain(one.licence) if one.licence else t("models.licence.none")
+        licence = plain(licence_words(one.licence)) if one.licence else t("models.licence.none")
         facts.markdown(f"{first}  \n:small[:gray[{t('models.licence')} {licence}]]")
         facts.caption(plain(str(one.directory)))
         place = buttons.container(horizontal=True, horizontal_alignment="right", gap="small")

@@ -110,6 +110,7 @@ def test_relations_are_drawn_as_arcs_whose_words_are_the_text(page: Page, addres
     assert titles and all(" —" in title and "→ " in title for title in titles), "every arc tells its score"
 
 
+@pytest.mark.slow  # two windows, each drawn twice
 def test_arcs_use_the_room_of_a_wide_and_of_a_narrow_window(page: Page, address: str) -> None:
     text = (
         "恒川动力成立于1998年，创始人曾宇航，"

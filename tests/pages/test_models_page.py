@@ -78,6 +78,12 @@ def review_some(count: int) -> int:
     return run
 
 
+def test_a_licence_stated_in_both_languages_is_told_in_that_of_the_session(page: AppTest) -> None:
+    for language, told in (("zh", "使用条件： 仅供研究与评测]"), ("en", "for research and evaluation only]")):
+        page.session_state[LANGUAGE_KEY] = language
+        assert sum(told in line for line in words(opened(page)).splitlines()) == 1
+
+
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_every_view_is_drawn_empty_and_filled(page: AppTest, language: str) -> None:
     page.session_state[LANGUAGE_KEY] = language

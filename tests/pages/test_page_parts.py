@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from core.errors import SchemaError
+from core.polarity import polarity
 from core.readers import read
 from core.schemas.lint import lint_schema
 from core.schemas.presets import PRESET_DIR, find_preset, list_presets
 from core.schemas.schema import parse_schema
 from core.tasks import TASKS, schema_for
 from core.types import AnnotatedDocument, Annotation, Document, Span
-from core.views.findings import base_name, class_paths, label_name, polarity, triples, walk
+from core.views.findings import base_name, class_paths, label_name, triples, walk
 from streamlit_app.components.messages import plain
 from streamlit_app.components.overview_schemas import overview_schemas, sample
 from streamlit_app.components.question_editor import lines_of, questions_of
