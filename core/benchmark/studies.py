@@ -18,13 +18,7 @@ from core.inference.graphs import Graphs
 from core.model.checkpoint import Checkpoint, load_checkpoint
 from core.model.fused import triton_fault
 
-SETTINGS: tuple[tuple[int, int, int, bool], ...] = (
-    (4, 255, 2, False),
-    (4, 255, 2, True),
-    (8, 255, 1, True),
-    (8, 128, 2, True),
-    (4, 168, 3, False),
-)
+SETTINGS: tuple[tuple[int, int, int], ...] = ((4, 255, 2), (8, 255, 1), (8, 128, 2), (4, 168, 3))
 """See `core.model.backends.band.Setting`."""
 SHAPES = ((128, 128), (512, 128), (32, 512), (128, 512))
 SMALL = ((1, 64), (1, 120), (1, 250), (4, 120))

@@ -223,12 +223,9 @@ def test_attention_without_masks_is_defined_too(backend: str) -> None:
     ],
     ids=str,
 )
-def test_loads_ahead_and_tiles_beyond_the_table_change_no_answer(
-    tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch, change: dict[str, object]
+def test_tiles_beyond_the_table_and_whole_tiles_of_padding_change_no_answer(
+    tiny: Checkpoint, change: dict[str, object]
 ) -> None:
-    from core.model.backends import band
-
-    monkeypatch.setattr(band, "SETTING", band.SETTING._replace(ahead=not band.SETTING.ahead))
     model, prompts = _network(replace(NETWORK, **change)), _prompts(tiny, 23, 3, 200)  # type: ignore[arg-type]
     rows = _rows(prompts)
     _assert_equal(_logits(model, "triton", rows), _logits(model, "eager", rows), rows["keep"])

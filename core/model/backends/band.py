@@ -33,17 +33,11 @@ FAR = 2**31 - 1
 
 
 class Setting(NamedTuple):
-    """How a card runs the kernel: warps of a program, registers of a thread, programs of a multiprocessor at once.
-
-    ahead: all loads of a tile before its products, and no band for tiles whose distances all share one row of the
-    table (a fifth of them at 512 tokens and 256 rows to a side); timed on an H200
-    with float16: 33.6 instead of 33.8 ms for 512 × 128 tokens, 53.2 instead of 52.4 for 128 × 512, so it stays off.
-    """
+    """How a card runs the kernel: warps of a program, registers of a thread, programs of a multiprocessor at once."""
 
     warps: int
     registers: int
     programs: int
-    ahead: bool = False
 
 
 SETTING = Setting(warps=4, registers=255, programs=2)
@@ -94,7 +88,7 @@ def _kernel(  # type: ignore[no-untyped-def]
     qb, qa, ql, kb, ka, kl, vb, va, vl, ob, oa, ol, ra, rr, sa, sr,
     heads, length, tiles, total, centre, count, scale,
     size: tl.constexpr, width: tl.constexpr, tile: tl.constexpr, band: tl.constexpr,
-    to_position: tl.constexpr, to_content: tl.constexpr, precision: tl.constexpr, ahead: tl.constexpr,
+    to_position: tl.constexpr, to_content: tl.constexpr, precision: tl.constexpr,
 ):  # fmt: skip
     """Tiles of rows of one head of one row of the batch, one after the other; strides in elements, last axis dense."""
     lane = tl.arange(0, width)
@@ -131,39 +125,20 @@ def _kernel(  # type: ignore[no-untyped-def]
             pos_j = tl.load(positions + ids + column, mask=column_in, other=0)
             low = low_i - tl.load(about + 3)
             high = high_i - tl.load(about + 2)
-            if ahead:
-                v = tl.load(value + batch * vb + head * va + place * vl + lane[None, :], mask=column_mask, other=0.0)
-            # Distances that all lie beyond one end of the table share its last row: no band for them.
-            far = ahead & ((low + centre >= count - 1) | (high + centre <= 0))
-            if far:
-                line = tl.minimum(tl.maximum(low + centre, 0), count - 1)
-                if to_position:
-                    rows = tl.load(keys_r + head * ra + line * rr + lane, mask=lane_in, other=0.0).to(tl.float32)
-                    relative += (tl.sum(q.to(tl.float32) * rows[None, :], 1) * scale)[:, None]
-                if to_content:
-                    rows = tl.load(queries_r + head * sa + line * sr + lane, mask=lane_in, other=0.0).to(tl.float32)
-                    relative += (tl.sum(k.to(tl.float32) * rows[None, :], 1) * scale)[None, :]
-            elif to_position or to_content:
+            if to_position or to_content:
                 for base in range(low, high + 1, band):
                     line = tl.minimum(tl.maximum(base + centre + slots, 0), count - 1)
                     if to_position:
                         rows_k = tl.load(
                             keys_r + head * ra + line[:, None] * rr + lane[None, :], mask=lane_in[None, :], other=0.0
                         )
-                    if to_content and ahead:
+                        products = tl.dot(q, tl.trans(rows_k), input_precision=precision) * scale
+                        tl.store(forth + here[:, None] * band + slots[None, :], products.to(scratch.dtype.element_ty))
+                    if to_content:
                         rows_q = tl.load(
                             queries_r + head * sa + line[:, None] * sr + lane[None, :],
                             mask=lane_in[None, :], other=0.0,
                         )  # fmt: skip
-                    if to_position:
-                        products = tl.dot(q, tl.trans(rows_k), input_precision=precision) * scale
-                        tl.store(forth + here[:, None] * band + slots[None, :], products.to(scratch.dtype.element_ty))
-                    if to_content:
-                        if not ahead:
-                            rows_q = tl.load(
-                                queries_r + head * sa + line[:, None] * sr + lane[None, :],
-                                mask=lane_in[None, :], other=0.0,
-                            )  # fmt: skip
                         products = tl.dot(k, tl.trans(rows_q), input_precision=precision) * scale
                         tl.store(back + here[:, None] * band + slots[None, :], products.to(scratch.dtype.element_ty))
                     tl.debug_barrier()
@@ -200,8 +175,7 @@ def _kernel(  # type: ignore[no-untyped-def]
             weights = tl.exp2(scores - better[:, None])
             fading = tl.exp2(best - better)
             sums = sums * fading + tl.sum(weights, 1)
-            if not ahead:
-                v = tl.load(value + batch * vb + head * va + place * vl + lane[None, :], mask=column_mask, other=0.0)
+            v = tl.load(value + batch * vb + head * va + place * vl + lane[None, :], mask=column_mask, other=0.0)
             context = context * fading[:, None] + tl.dot(weights.to(v.dtype), v, input_precision=precision)
             best = better
         context = context / tl.where(sums > 0, sums, 1.0)[:, None]  # padding comes out as zeros
@@ -271,7 +245,7 @@ def attend(
         scale_of(query, keys_r, queries_r) * 1.4426950408889634,  # log2(e): powers of two are what a card computes
         size=size, width=max(16, triton.next_power_of_2(size)), tile=TILE, band=BAND,
         to_position=keys_r is not None, to_content=queries_r is not None,
-        precision="ieee" if exact else "tf32", ahead=SETTING.ahead,
+        precision="ieee" if exact else "tf32",
         num_warps=SETTING.warps, num_stages=1, **({"maxnreg": SETTING.registers} if query.is_cuda else {}),
     )  # fmt: skip
     return out
