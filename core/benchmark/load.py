@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import SimpleQueue
 
 import numpy as np
 
@@ -71,14 +71,26 @@ def open_loop(ask: Ask, schedule: Sequence[float] | np.ndarray, *, threads: int 
     """
     answered: list[float] = []
     failures: list[str] = []
-    with ThreadPoolExecutor(threads) as pool:
-        begun = time.perf_counter()
-        for number, at in enumerate(schedule):
-            due = begun + float(at)
-            wait = due - time.perf_counter()
-            if wait > 0:
-                time.sleep(wait)
-            pool.submit(_timed, ask, number, due, answered=answered, failures=failures)
+    waiting: SimpleQueue[tuple[int, float] | None] = SimpleQueue()  # futures would cost as much as a request
+
+    def caller() -> None:
+        while (request := waiting.get()) is not None:
+            _timed(ask, *request, answered=answered, failures=failures)
+
+    callers = [threading.Thread(target=caller, daemon=True) for _ in range(min(threads, len(schedule)))]
+    for thread in callers:
+        thread.start()
+    begun = time.perf_counter()
+    for number, at in enumerate(schedule):
+        due = begun + float(at)
+        wait = due - time.perf_counter()
+        if wait > 0:
+            time.sleep(wait)
+        waiting.put((number, due))
+    for _ in callers:
+        waiting.put(None)
+    for thread in callers:
+        thread.join()
     return Load(tuple(answered), tuple(failures), time.perf_counter() - begun)
 
 

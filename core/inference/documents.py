@@ -9,7 +9,7 @@ from itertools import islice
 
 import numpy as np
 
-from core.errors import InputError
+from core.errors import InputError, RexError
 from core.inference.decoding import Fired, temper
 from core.inference.prompts import PieceEncoder, Prompt
 from core.inference.recursion import Limits, read
@@ -64,6 +64,11 @@ def read_document(
         notes=tuple(dict.fromkeys(note for answer in finding.answers for note in answer.notes)),
         candidates=finding.candidates,
     )
+
+
+def unread(item: Item, error: RexError) -> AnnotatedDocument:
+    """The result of a document that could not be read."""
+    return AnnotatedDocument(item.document, item.task.name, (), error=str(error))
 
 
 def temperature(task: Task, mode: str, temperatures: Mapping[str, float]) -> float:

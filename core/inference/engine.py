@@ -13,12 +13,13 @@ from itertools import islice
 
 from core.errors import Cancelled, GpuMemoryError, InputError, RexError
 from core.inference.decoding import Fired
-from core.inference.documents import DocumentRun, Item, link_limits, read_document, temperature
+from core.inference.documents import DocumentRun, Item, link_limits, read_document, temperature, unread
 from core.inference.owner import LocalOwner, OwnerInfo, hold
 from core.inference.prompts import PieceEncoder, Prompt
 from core.inference.queueing import POOL_BATCHES, Ticket
 from core.inference.recursion import Limits, check_roots
 from core.inference.scheduler import Scheduler
+from core.inference.shared_reader import POLL_S, Errand, SharedReader, never
 from core.model.checkpoint import Checkpoint, CheckpointFiles
 from core.schemas.schema import Schema
 from core.tasks import EXTRACT
@@ -31,8 +32,8 @@ COHORTS = 3
 COHORT_BATCHES = POOL_BATCHES
 """Batches that a cohort fills: as many as the scheduler plans together, so that one ends while the next runs."""
 
-POLL_S = 0.05
-"""How often one who waits for the device looks whether it was cancelled."""
+SHORT_CHARACTERS = 512
+"""Up to here a document that is urgent and alone is read by the thread of all such; a long one would hold it up."""
 
 _calls = itertools.count(1)
 
@@ -61,7 +62,7 @@ class Waiting:
 
     def __iter__(self) -> Iterator[Fired]:
         self.call.check()
-        while not self.ticket.wait(POLL_S):
+        while self.call.cancelled is not never and not self.ticket.wait(POLL_S):
             self.call.check()
         return iter(self.ticket.result())
 
@@ -123,8 +124,10 @@ class Engine:
         self.scheduler = scheduler or _own_scheduler(checkpoint, batch_tokens)
         if scheduler is None:
             weakref.finalize(self, self.scheduler.close)
+        self._shared = SharedReader(self.scheduler)
+        weakref.finalize(self, self._shared.close)
         self.pieces = PieceEncoder(checkpoint.tokenizer)
-        self._waited_for: dict[str, Cohort] = {}
+        self._waited_for: dict[str, Cohort | Errand] = {}
         self._answering = 0
         self._answered = threading.Condition()
 
@@ -160,6 +163,7 @@ class Engine:
     def close(self) -> None:
         """Stop the scheduler and let the network go."""
         self.scheduler.close()
+        self._shared.close()
 
     @measured
     def annotate(
@@ -168,7 +172,7 @@ class Engine:
         *,
         threshold: float | None = None,
         floor: float | None = None,
-        cancelled: Callable[[], bool] = lambda: False,
+        cancelled: Callable[[], bool] = never,
         urgent: bool = False,
         client: str = "",
     ) -> Iterator[tuple[int, AnnotatedDocument]]:
@@ -183,6 +187,11 @@ class Engine:
         """
         limits = _with_thresholds(self.limits, threshold, floor)
         call = Call(client or f"call-{next(_calls)}", urgent, cancelled)
+        if urgent and isinstance(items, Sequence) and len(items) == 1:
+            (item,) = items
+            if len(item.document.text) <= SHORT_CHARACTERS:
+                yield 0, self._alone(item, limits, call)
+                return
         coming = enumerate(items)
         flying: deque[Cohort] = deque()
         self._count(1)
@@ -222,6 +231,17 @@ class Engine:
             for cohort in flying:
                 cohort.cancel()
 
+    def _alone(self, item: Item, limits: Limits, call: Call) -> AnnotatedDocument:
+        """The result of one document, read by the thread that reads for all who have just one."""
+        errand = Errand(item, self._begin(item, limits), threshold=self._bar(item, limits), client=call.client)
+        self._count(1)
+        self._waited_for[call.client] = errand
+        try:
+            return self._shared.read(errand, cancelled=call.cancelled)
+        finally:
+            self._count(-1)
+            self._waited_for.pop(call.client, None)
+
     def _fill(
         self, cohort: Cohort, coming: Iterator[tuple[int, Item]], limits: Limits
     ) -> Iterator[tuple[int, AnnotatedDocument]]:
@@ -253,11 +273,13 @@ class Engine:
         # Only extraction is decided while decoding; classes are compared with the limits of their request.
         thresholds: list[float] = []
         for member in cohort.members:
-            warmth = temperature(member.item.task, EXTRACT, self.checkpoint.config.temperatures)
-            level = link_limits(limits, warmth).bar
-            thresholds += [level] * len(member.needed)
+            thresholds += [self._bar(member.item, limits)] * len(member.needed)
         cohort.sent_at = time.monotonic()
         cohort.waiting = self._forward(prompts, thresholds, call)
+
+    def _bar(self, item: Item, limits: Limits) -> float:
+        """The probability that the links of a document must exceed."""
+        return link_limits(limits, temperature(item.task, EXTRACT, self.checkpoint.config.temperatures)).bar
 
     def _forward(self, prompts: Sequence[Prompt], thresholds: Sequence[float], call: Call) -> Iterable[Fired]:
         """What fires in each prompt above its threshold, in order; reading the answer waits for the device."""
@@ -283,7 +305,7 @@ def _own_scheduler(checkpoint: Checkpoint | CheckpointFiles, batch_tokens: int) 
 
 
 def _failed(member: Member, error: RexError) -> tuple[int, AnnotatedDocument]:
-    return member.index, AnnotatedDocument(member.item.document, member.item.task.name, (), error=str(error))
+    return member.index, unread(member.item, error)
 
 
 def _with_thresholds(limits: Limits, threshold: float | None, floor: float | None) -> Limits:

@@ -20,7 +20,10 @@ POOL_BATCHES = 4
 
 
 class Ticket:
-    """Prompts that somebody waits for; `result` gives what fired in each, in their order."""
+    """Prompts that somebody waits for; `result` gives what fired in each, in their order.
+
+    `ended` is called once it has; of a ticket that is cancelled meanwhile, perhaps twice.
+    """
 
     def __init__(
         self,
@@ -30,12 +33,13 @@ class Ticket:
         client: str,
         urgent: bool,
         withdraw: Callable[[Ticket], None],
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
         self.prompts, self.thresholds = prompts, thresholds
         self.client, self.urgent = client, urgent
         self.lengths = [len(prompt) for prompt in prompts]
         self.tokens = sum(self.lengths)
-        self._withdraw = withdraw
+        self._withdraw, self._tell = withdraw, ended
         self._fired: list[Fired | None] = [None] * len(prompts)
         self._left = len(prompts)
         self._error: Exception | None = None
@@ -74,13 +78,17 @@ class Ticket:
         self._fired[number] = fired
         self._left -= 1
         if not self._left:
-            self._ended.set()
+            self._end()
 
     def fail(self, error: Exception) -> None:
         """End the ticket with an error, unless it has ended."""
         if not self._ended.is_set():
             self._error = error
-            self._ended.set()
+            self._end()
+
+    def _end(self) -> None:
+        self._ended.set()
+        self._tell()
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,14 +116,15 @@ class Scheduler:
         urgent: bool,
         wait: bool | None = None,
         cancelled: Callable[[], bool] = lambda: False,
+        ended: Callable[[], None] = lambda: None,
     ) -> Ticket:
         """Queue prompts, each with the probability that a link must exceed; returns at once while there is room.
 
         Where too many tokens wait, an urgent call raises BusyError and another one waits for room, raising Cancelled
         when `cancelled()` is true; `wait` chooses otherwise. Urgent calls count urgent tokens only: the others do
-        not hold them up.
+        not hold them up. `ended` is called when the ticket has, by whoever ends it.
         """
-        ticket = Ticket(prompts, thresholds, client=client, urgent=urgent, withdraw=self._withdraw)
+        ticket = Ticket(prompts, thresholds, client=client, urgent=urgent, withdraw=self._withdraw, ended=ended)
         with self._changed:
             while self._is_full(ticket):
                 if not (not urgent if wait is None else wait):
@@ -183,7 +184,7 @@ class Scheduler:
     def _run(self) -> None:
         try:
             while self._flying or self._rest():
-                self._upcoming = self._upcoming or self._choose()
+                self._prepare()
                 self._send_ahead()
                 landed = self._flying[0] if self._flying else None
                 outcome = None if landed is None else self._outcome(landed)
@@ -202,6 +203,14 @@ class Scheduler:
                     self._deliver(landed, outcome)
         finally:
             self._abandon([ticket for batch in self._flying for ticket in batch.tickets])
+
+    def _prepare(self) -> None:
+        """Choose what follows while the device works, unless it is little: that will have grown meanwhile."""
+        if self._upcoming is None:
+            with self._changed:
+                waiting = self._room.urgent.tokens or self._room.jobs.tokens
+            if 2 * waiting >= self.batch_tokens:
+                self._upcoming = self._choose()
 
     def _send_ahead(self) -> None:
         """Where the owner takes a batch behind the one that runs, give it one that nothing could make better.

@@ -84,6 +84,11 @@ def take_over(prefix: str) -> None:
             logger.propagate = True
 
 
+def logs_info() -> bool:
+    """Whether anything is written that is no warning."""
+    return logging.getLogger(_NAME).isEnabledFor(logging.INFO)
+
+
 def log(event: str, *, level: str = "info", **fields: Any) -> None:
     """Write one event with fields of `FIELDS`; others are left out, which the line says."""
     _logger.log(logging.getLevelName(level.upper()), event, **fields)

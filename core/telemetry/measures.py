@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar
 
@@ -18,7 +18,7 @@ from prometheus_client import (
 )
 
 from core.errors import Cancelled
-from core.telemetry.logs import known, log, log_error
+from core.telemetry.logs import known, log, log_error, logs_info
 
 disable_created_metrics()  # when a counter began says nothing here, and doubles the page
 REGISTRY = CollectorRegistry()
@@ -55,13 +55,11 @@ EVENTS = Counter(
 
 DOCUMENTS_READ, TOKENS_READ, BATCHES_READ = "rex_documents_total", "rex_tokens_total", "rex_batches_total"
 
-# A series that appears only with its first event cannot be watched for it.
-for _kind in KINDS:
-    LATENCY.labels(_kind)
-    for _outcome in OUTCOMES:
-        REQUESTS.labels(_kind, _outcome)
-for _outcome in OUTCOMES[:2]:
-    DOCUMENTS.labels(_outcome)
+# A series that appears only with its first event cannot be watched for it. Those of a request are kept: looking them up
+# by their labels takes longer than counting.
+_SECONDS = {kind: LATENCY.labels(kind) for kind in KINDS}
+_ENDED = {(kind, outcome): REQUESTS.labels(kind, outcome) for kind in KINDS for outcome in OUTCOMES}
+_READ = {outcome: DOCUMENTS.labels(outcome) for outcome in OUTCOMES[:2]}
 for _event in ENGINE_EVENTS:
     EVENTS.labels(_event)
 
@@ -108,13 +106,12 @@ def measured(annotate: Callable[P, Iterator[tuple[int, R]]]) -> Callable[P, Iter
 def _watched(results: Iterator[tuple[int, R]], kind: str) -> Iterator[tuple[int, R]]:
     began = time.perf_counter()
     counted: dict[str, int] = dict.fromkeys(OUTCOMES[:2], 0)
-    count = {one: DOCUMENTS.labels(one).inc for one in counted}
     outcome, fault = "cancelled", None  # when whoever asks goes away in the middle
     try:
         for index, result in results:
             one = "failed" if result.error else "ok"
             counted[one] += 1
-            count[one]()
+            _READ[one].inc()
             yield index, result
         outcome = "ok"
     except Cancelled:
@@ -124,17 +121,22 @@ def _watched(results: Iterator[tuple[int, R]], kind: str) -> Iterator[tuple[int,
         raise
     finally:
         seconds = time.perf_counter() - began
-        REQUESTS.labels(kind, outcome).inc()
-        LATENCY.labels(kind).observe(seconds)
-        facts: dict[str, Any] = {
-            "request": known("request") or uuid.uuid4().hex[:12],
-            "kind": kind,
-            "outcome": outcome,
-            "documents": counted["ok"] + counted["failed"],
-            "failed": counted["failed"],
-            "seconds": round(seconds, 4),
-        }
-        if fault is None:
-            log("request", **facts)
-        else:
-            log_error("request", fault, **facts)
+        _ENDED[kind, outcome].inc()
+        _SECONDS[kind].observe(seconds)
+        if fault is not None or logs_info():
+            _tell(kind, outcome, counted, seconds, fault)
+
+
+def _tell(kind: str, outcome: str, counted: Mapping[str, int], seconds: float, fault: Exception | None) -> None:
+    facts: dict[str, Any] = {
+        "request": known("request") or uuid.uuid4().hex[:12],
+        "kind": kind,
+        "outcome": outcome,
+        "documents": counted["ok"] + counted["failed"],
+        "failed": counted["failed"],
+        "seconds": round(seconds, 4),
+    }
+    if fault is None:
+        log("request", **facts)
+    else:
+        log_error("request", fault, **facts)
