@@ -86,17 +86,28 @@ def start_job(
     What a few documents hold below the threshold is kept as candidates. Loads the model. Raises as `submit_job`, and
     CheckpointError or DeviceError when there is no model.
     """
-    items = _items(documents, task=task, schema=schema)
-    check_item(app, items[0])
+    (item,) = _items(documents, task=task, schema=schema)
+    check_item(app, item)
     check_limits(app, len(documents))
-    rows = app.store.add_documents(documents)
-    urgent = len(rows) <= URGENT_DOCUMENTS
-    owner, floor = (make_owner(), FLOOR) if urgent else ("", None)
-    job = _submit(app, items[0], rows, schema_name=schema_name, threshold=threshold, owner=owner, floor=floor)
-    if urgent:
-        app.runner.begin([job], owner, urgent=True)
-    app.runner.start()
-    return job
+    return _start(app, item, app.store.add_documents(documents), schema_name=schema_name, threshold=threshold)
+
+
+@guarded(ANALYST, "job.submit", about="run {result} {task}")
+def start_stored(
+    app: Application,
+    document_ids: Sequence[int],
+    *,
+    task: str,
+    schema: Any = None,
+    schema_name: str | None = None,
+    threshold: float | None = None,
+) -> int:
+    """As `start_job` over documents that are stored already."""
+    check_documents(app.database, document_ids)
+    (item,) = _items([queries.get_document(app.database, one) for one in document_ids[:1]], task=task, schema=schema)
+    check_item(app, item)
+    check_limits(app, len(document_ids))
+    return _start(app, item, document_ids, schema_name=schema_name, threshold=threshold)
 
 
 @guarded(ANALYST, "job.submit", about="runs {result}")
@@ -196,6 +207,18 @@ def _items(documents: Sequence[Document], *, task: str, schema: Any) -> list[Ite
     if not documents:
         raise InputError("没有可分析的文档：请输入正文或上传文件")
     return make_items(documents[:1], task=task, schema=schema)
+
+
+def _start(
+    app: Application, item: Item, document_ids: Sequence[int], *, schema_name: str | None, threshold: float | None
+) -> int:
+    urgent = len(document_ids) <= URGENT_DOCUMENTS
+    owner, floor = (make_owner(), FLOOR) if urgent else ("", None)
+    job = _submit(app, item, document_ids, schema_name=schema_name, threshold=threshold, owner=owner, floor=floor)
+    if urgent:
+        app.runner.begin([job], owner, urgent=True)
+    app.runner.start()
+    return job
 
 
 def _submit(

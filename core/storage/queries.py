@@ -177,7 +177,7 @@ def count_documents(engine: Engine, search: str | Search = "") -> int:
     asked = _search(search)
     with storage_errors(engine), engine.connect() as connection:
         query = select(func.count()).select_from(DocumentRow).where(*conditions(connection, asked))
-        if not asked.words.split() and len(asked.metadata) == 1:
+        if not asked.words.split() and len(asked.metadata) == 1 and not asked.pairs:
             query = count_by_metadata(connection, asked)
         return int(connection.scalar(query) or 0)
 

@@ -40,11 +40,13 @@ VALUES = 500
 class Search:
     """Documents whose text, name or id holds every word of `words` (parted by blanks), with these values of metadata.
 
-    Latin letters match in both cases; every other character, "%" and quotes included, means itself.
+    Latin letters match in both cases; every other character, "%" and quotes included, means itself. With `pairs` only
+    those that have a second text.
     """
 
     words: str = ""
     metadata: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    pairs: bool = False
 
 
 def conditions(connection: Connection, search: Search) -> list[ColumnElement[bool]]:
@@ -52,6 +54,8 @@ def conditions(connection: Connection, search: Search) -> list[ColumnElement[boo
     words = search.words.split()
     to = indexed_to(connection) if any(len(word) >= SHORTEST for word in words) else None
     found = [*mine(connection, DocumentRow), *(_word(connection, word, to) for word in words)]
+    if search.pairs:
+        found += [DocumentRow.text_pair.is_not(None), DocumentRow.text_pair != ""]
     for key, values in search.metadata.items():
         if values:
             found.append(DocumentRow.id.in_(select(DocumentMetadataRow.document_id).where(_has(key, values))))

@@ -15,6 +15,8 @@ CLEAR = 7.0
 AIR = 8.0
 FOLD = 26.0
 ROUND = 6.0
+SHORTEST = 12.0
+"""Ems that a picture of short lines has all the same, so that what is said of lines left out fits in."""
 # A line keeps its colour but is drawn towards the ink of the theme, so that it stands out on white and on black.
 STYLES = """<style>
 .rexg{display:block;max-width:100%;height:auto;color:inherit;overflow:visible}
@@ -52,7 +54,8 @@ def arcs_svg(
     colours = _colours(words, types)
     inks = _inks(words, links, colours)
     wide = max(
-        [40.0] + [max([row.places[-1], *(arc.room[1] for arc in row.arcs)]) for row in rows if isinstance(row, Line)]
+        [SHORTEST]
+        + [max([row.places[-1], *(arc.room[1] for arc in row.arcs)]) for row in rows if isinstance(row, Line)]
     )
     parts: list[str] = []
     top = 4.0

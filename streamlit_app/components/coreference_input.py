@@ -15,7 +15,7 @@ from core.types import Document, Span
 from core.views import word_marks
 from core.views.findings import flat_spans
 from core.views.word_marks import CANDIDATE, KINDS, PRONOUN, Mark, Marks
-from streamlit_app.components.document_input import MANY, choose_source, many_documents, text_field
+from streamlit_app.components.document_input import MANY, Given, choose_source, many_documents, text_field
 from streamlit_app.components.job_progress import PATIENCE_S, find_jobs, job_progress, working
 from streamlit_app.components.messages import show_error
 from streamlit_app.components.stored_results import find_results
@@ -33,7 +33,7 @@ _MARKER = st.components.v2.component(
 )
 
 
-def coreference_input(task: str) -> list[Document]:
+def coreference_input(task: str) -> Given:
     """A text whose words may be marked, or many documents; where nothing is marked the words are looked for."""
     source = choose_source(task, MANY)
     if source in MANY[1:]:

@@ -9,17 +9,19 @@ import streamlit as st
 
 from core.types import Document
 from streamlit_app.components.document_upload import document_upload
-from streamlit_app.components.many_input import lines_input, stored_input
+from streamlit_app.components.many_input import Stored, lines_input, stored_input
 from streamlit_app.i18n import t
 
-Inputs = Callable[[str], list[Document]]
+Given = list[Document] | Stored | None
+"""Documents, or the numbers of stored ones; nothing while there are none."""
+Inputs = Callable[[str], Given]
 MANY = ("text", "lines", "file", "stored")
 MOST_TOLD = 20
 PARTED = re.compile(r"[\t|｜]")
 WORDS = re.compile(r"[、，,；;\s]+")
 
 
-def text_input(task: str) -> list[Document]:
+def text_input(task: str) -> Given:
     """One text, several a line each, files, or stored documents."""
     source = choose_source(task, MANY)
     if source in MANY[1:]:
@@ -28,11 +30,11 @@ def text_input(task: str) -> list[Document]:
     return [Document(text)] if text.strip() else []
 
 
-def pair_input(task: str) -> list[Document]:
+def pair_input(task: str) -> Given:
     """Two texts to compare, a pair a line, files with a column for each, or stored pairs."""
     source = choose_source(task, MANY)
     if source == "stored":
-        return [one for one in many_documents(task, source) if one.text_pair]
+        return stored_input(task, pairs=True)
     if source == "lines":
         return _pairs(task)
     if source == "file":
@@ -64,7 +66,7 @@ def _pairs(task: str) -> list[Document]:
     return documents
 
 
-def aspect_input(task: str) -> list[Document]:
+def aspect_input(task: str) -> Given:
     """A text with the aspects to judge (none: the model finds them), or many documents as in `text_input`."""
     source = choose_source(task, MANY)
     if source in MANY[1:]:
@@ -77,7 +79,7 @@ def aspect_input(task: str) -> list[Document]:
     return [Document(text, aspects=tuple(words))] if text.strip() else []
 
 
-def many_documents(task: str, source: str) -> list[Document]:
+def many_documents(task: str, source: str) -> Given:
     """The documents of a source that is not "text"."""
     if source == "lines":
         return lines_input(task)

@@ -1,4 +1,4 @@
-"""The words, the colour and the buttons of a job, for the list and for its own page."""
+"""The words, the colour and the actions of a job, for the list and for its own page."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ ACTIONS = {
 
 
 def job_title(job: RunInfo) -> str:
-    """Number and task, as Markdown."""
-    task = title(TASKS[job.task].title_zh, TASKS[job.task].title_en) if job.task in TASKS else plain(job.task)
-    return f"**{job.id}** · **{task}**"
+    """Number and task."""
+    task = title(TASKS[job.task].title_zh, TASKS[job.task].title_en) if job.task in TASKS else job.task
+    return f"{job.id} · {task}"
 
 
 def schema_title(job: RunInfo) -> str:
     """The schema's name and version; without a name, its first types."""
     if job.schema_name:
-        return f"{plain(job.schema_name)} v{job.schema_version}"
+        return f"{job.schema_name} v{job.schema_version}"
     names = list(job.schema)[:3]
-    return plain("、".join(names) + ("…" if len(job.schema) > len(names) else ""))
+    return "、".join(names) + ("…" if len(job.schema) > len(names) else "")
 
 
 def state_badge(job: RunInfo) -> str:
@@ -51,16 +51,17 @@ def state_badge(job: RunInfo) -> str:
 
 def job_bar(app: Application, job: RunInfo) -> None:
     """How far a job is, with rate and time left, how many documents failed, and how far a long one is."""
+    line = progress_text(job, done=job.done, total=job.total)
+    line += f"  **{failures(job)}**" if job.failed else ""
     if job.total:
-        progress_bar(job, long_reading(app, job), done=job.done, total=job.total, text=job_line(job))
+        progress_bar(job, long_reading(app, job), done=job.done, total=job.total, text=line)
     else:
-        st.progress(1.0, text=job_line(job))
+        st.progress(1.0, text=line)
 
 
-def job_line(job: RunInfo) -> str:
-    """What the bar says, in Markdown."""
-    failed = f"  **{t('jobs.failures', count=job.failed)}**" if job.failed else ""
-    return progress_text(job, done=job.done, total=job.total) + failed
+def failures(job: RunInfo) -> str:
+    """How many documents failed, in words; empty when none did."""
+    return t("jobs.failures", count=job.failed) if job.failed else ""
 
 
 def actions(job: RunInfo) -> list[str]:
@@ -76,15 +77,14 @@ def actions(job: RunInfo) -> list[str]:
     return possible + (["retry"] if job.failed else [])
 
 
-def job_buttons(app: Application, job: RunInfo, *, place: DeltaGenerator, key: str, labels: bool) -> None:
-    """A button for everything that can be done with a job now; `labels`: as buttons with signs, else as words alone."""
+def job_buttons(app: Application, job: RunInfo, *, place: DeltaGenerator, key: str) -> None:
+    """A button for everything that can be done with a job now."""
     for name in actions(job):
         action, icon = ACTIONS[name]
         place.button(
             t(f"jobs.{name}"),
             key=f"{key}-{name}",
-            icon=f":material/{icon}:" if labels else None,
-            type="secondary" if labels else "tertiary",
+            icon=f":material/{icon}:",
             on_click=act(action, app, job.id),
         )
 
@@ -94,17 +94,17 @@ def model_note(app: Application, job: RunInfo) -> str:
     if not job.active:
         return ""
     if app.runner.trouble:
-        return plain(app.runner.trouble)
+        return app.runner.trouble
     if job.state != "queued":
         return ""
     if job.source == app.settings.model_source:
-        return plain(app.engine_away)
-    return t("jobs.other_model", source=plain(job.source))
+        return app.engine_away
+    return t("jobs.other_model", source=job.source)
 
 
 def show_note(app: Application, job: RunInfo) -> None:
     """What the user should know of a job: why it waits, or why it stopped."""
     if note := model_note(app, job):
-        st.warning(note, icon=":material/hourglass_empty:")
+        st.warning(plain(note), icon=":material/hourglass_empty:")
     if job.error:
         st.error(plain(job.error), icon=":material/error:")

@@ -57,9 +57,9 @@ def _head(app: Application, shown: RunInfo) -> None:
             st.rerun()
         with st.container(border=True):
             name, buttons = st.columns([3, 4], vertical_alignment="center")
-            name.markdown(f"#### {job_title(job).replace('**', '')} {state_badge(job)}")
+            name.markdown(f"#### {plain(job_title(job))} {state_badge(job)}")
             place = buttons.container(horizontal=True, horizontal_alignment="right", gap="small")
-            job_buttons(app, job, place=place, key=f"job-{job.id}", labels=True)
+            job_buttons(app, job, place=place, key=f"job-{job.id}")
             job_bar(app, job)
             show_note(app, job)
             _facts(
@@ -89,7 +89,7 @@ def _facts(job: RunInfo, grounds: Sequence[Ground], memory: JobMemory) -> None:
         t("jobs.ground", device=one.device or "—", dtype=one.dtype or "—", count=one.documents) for one in grounds
     )
     facts = {
-        "schema": schema_title(job),
+        "schema": plain(schema_title(job)),
         "model": plain(job.model or "—"),
         "revision": plain(job.revision or "—"),
         "source": plain(job.source) or t("jobs.imported"),

@@ -6,18 +6,8 @@ import streamlit as st
 
 from core.bootstrap import Application
 from core.storage import queries
-from core.storage.queries import RunInfo
 from streamlit_app.components.empty_state import no_results
-from streamlit_app.components.job_controls import (
-    job_bar,
-    job_buttons,
-    job_line,
-    job_title,
-    schema_title,
-    show_note,
-    state_badge,
-)
-from streamlit_app.components.messages import plain
+from streamlit_app.components.job_rows import job_rows
 from streamlit_app.i18n import t
 
 PAGE = 15
@@ -33,7 +23,7 @@ BUSY_S, IDLE_S = 1.0, 5.0
 
 
 def job_list(app: Application) -> None:
-    """Draw the jobs of one page with their progress and buttons."""
+    """Draw the jobs of one page with their progress and actions."""
     if not queries.count_runs(app.database):
         no_results("jobs.empty", key="jobs")
     labels = {name: t(f"jobs.filter.{name}") for name in FILTERS}
@@ -55,10 +45,10 @@ def job_list(app: Application) -> None:
 
     @st.fragment(run_every=BUSY_S if busy else IDLE_S)
     def follow() -> None:
+        if st.session_state.get(OPEN):
+            st.rerun()  # the whole page, not only the list
         jobs = queries.list_runs(app.database, states=states, limit=PAGE, offset=(number - 1) * PAGE)
-        with st.container(key="job-rows", gap="xxsmall"):
-            for job in jobs:
-                _row(app, job)
+        job_rows(app, jobs, key="job-rows", on_open=_open)
         if not jobs and states is not None:
             st.info(t("jobs.none"), icon=":material/search_off:")
         if bool(queries.count_runs(app.database, states=("queued", "running"))) != busy:
@@ -67,28 +57,5 @@ def job_list(app: Application) -> None:
     follow()
 
 
-def _row(app: Application, job: RunInfo) -> None:
-    with st.container(border=True, key=f"job-row-{job.id}"):
-        name, about, bar, buttons = st.columns([3, 5, 3, 3], vertical_alignment="center", gap="small")
-        name.markdown(f"{job_title(job)} {state_badge(job)}")
-        when = f"{job.started_at.astimezone():%m-%d %H:%M}"
-        # What a narrow window cuts off is the end, and stands whole where the job is opened.
-        facts = [when, schema_title(job), plain(job.model or job.source.rpartition("/")[2])]
-        about.caption(" · ".join(fact for fact in facts if fact))
-        with bar:
-            if job.done < job.total:
-                job_bar(app, job)
-            else:
-                st.caption(job_line(job))
-        place = buttons.container(horizontal=True, horizontal_alignment="right", gap="small")
-        job_buttons(app, job, place=place, key=f"job-{job.id}", labels=False)
-        if place.button(
-            t("jobs.open"),
-            key=f"job-{job.id}-open",
-            icon=":material/chevron_right:",
-            icon_position="right",
-            type="tertiary",
-        ):
-            st.session_state[OPEN] = str(job.id)
-            st.rerun()  # the whole page, not only the list
-        show_note(app, job)
+def _open(job: int) -> None:
+    st.session_state[OPEN] = str(job)

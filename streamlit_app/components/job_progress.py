@@ -72,10 +72,15 @@ def long_reading(app: Application, job: RunInfo) -> Reading | None:
 
 def progress_bar(job: RunInfo, reading: Reading | None, *, done: int, total: int, text: str) -> None:
     """A bar of documents, with the windows of those that are being read, and how long these take still, below it."""
-    within = reading.documents * reading.done / reading.asked if reading is not None else 0.0
-    st.progress(min((done + within) / total, 1.0) if total else 0.0, text=text)
+    st.progress(progress_share(reading, done=done, total=total), text=text)
     if reading is not None:
         st.caption(reading_text(job, reading))
+
+
+def progress_share(reading: Reading | None, *, done: int, total: int) -> float:
+    """How much is read, 0 to 1, the present level of documents that are being read included."""
+    within = reading.documents * reading.done / reading.asked if reading is not None else 0.0
+    return min((done + within) / total, 1.0) if total else 0.0
 
 
 def reading_text(job: RunInfo, reading: Reading) -> str:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pandas as pd
 import streamlit as st
 
-from core.storage import queries
+from core.storage import job_queries, queries
 from core.storage.search import Search
 from core.types import Document
 from streamlit_app.components.document_filter import document_filter
 from streamlit_app.i18n import t
 from streamlit_app.resources import application
 
-MOST = 2_000
+MOST = 100_000
 COMMON = 100
 PREVIEW = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Documents of the library by their numbers: thousands of texts are not read at every touch of a page."""
+
+    document_ids: tuple[int, ...]
 
 
 def lines_input(task: str) -> list[Document]:
@@ -32,8 +41,11 @@ def lines_input(task: str) -> list[Document]:
     return found
 
 
-def stored_input(task: str) -> list[Document]:
-    """Documents of the library, newest first, by words of their text and by metadata."""
+def stored_input(task: str, *, pairs: bool = False) -> Stored | None:
+    """Documents of the library, newest first, by words of their text and by metadata; None without any.
+
+    With `pairs` those that have a second text.
+    """
     app = application()
     fields = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     words = fields.text_input(t("input.stored.words"), key=f"{task}-stored-words", persist_state="session") or ""
@@ -47,14 +59,15 @@ def stored_input(task: str) -> list[Document]:
         help=t("input.stored.most.help"),
         persist_state="session",
     )
-    search = Search(words.strip(), document_filter(app.database, key=f"{task}-stored"))
+    search = Search(words.strip(), document_filter(app.database, key=f"{task}-stored"), pairs)
     total = queries.count_documents(app.database, search)
     if not total:
         st.caption(t("input.stored.none"))
-        return []
-    infos = queries.list_documents(app.database, search, limit=int(most))
-    st.caption(t("input.stored.count", count=len(infos), total=total))
-    frame = pd.DataFrame([{"id": one.external_id or str(one.id), "text": one.preview} for one in infos[:PREVIEW]])
+        return None
+    infos = queries.list_documents(app.database, search, limit=min(int(most), PREVIEW))
+    found = job_queries.find_documents(app.database, search)[: -int(most) - 1 : -1]
+    st.caption(t("input.stored.count", count=len(found), total=total))
+    frame = pd.DataFrame([{"id": one.external_id or str(one.id), "text": one.preview} for one in infos])
     st.dataframe(
         frame,
         hide_index=True,
@@ -64,5 +77,4 @@ def stored_input(task: str) -> list[Document]:
             "text": st.column_config.TextColumn(t("column.text")),
         },
     )
-    documents = queries.get_documents(app.database, [one.id for one in infos])
-    return [documents[one.id] for one in infos if one.id in documents]
+    return Stored(tuple(found))

@@ -32,6 +32,8 @@ def stored_results(
         st.info(t("job.nothing"), icon=":material/hourglass_empty:")
     elif job.done > MOST_DOCUMENTS:
         st.info(t("job.many", count=job.done, most=MOST_DOCUMENTS), icon=":material/info:")
+        if task is not None:
+            run_actions(app, job, [], threshold=shown.threshold, key=f"{key}-actions")
     else:
         stored = find_results(app, job)
         if task is not None:

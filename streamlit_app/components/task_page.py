@@ -11,10 +11,10 @@ from core.errors import RexError
 from core.schemas.schema import Schema
 from core.storage.queries import RunInfo
 from core.tasks import TASKS
-from core.types import Document
 from streamlit_app.components.candidates import HIGHEST, LOWEST
-from streamlit_app.components.document_input import Inputs, text_input
+from streamlit_app.components.document_input import Given, Inputs, text_input
 from streamlit_app.components.job_progress import PATIENCE_S, job_progress, working
+from streamlit_app.components.many_input import Stored
 from streamlit_app.components.messages import plain, show_error
 from streamlit_app.components.preset_picker import SAVED, preset_picker
 from streamlit_app.components.schema_editor import schema_editor
@@ -34,7 +34,7 @@ def task_page(task: str, *, inputs: Inputs = text_input, ask: Ask | None = None)
         preset_picker(task)
         documents = inputs(task)
         schema, ready = _schema(task, ask)
-        slider, button = st.columns([1, 1], vertical_alignment="bottom", gap="medium")
+        slider, button = st.columns([4, 5], vertical_alignment="bottom", gap="small")
         threshold = slider.slider(
             t("task.threshold"),
             LOWEST,
@@ -57,7 +57,7 @@ def task_page(task: str, *, inputs: Inputs = text_input, ask: Ask | None = None)
         if not documents:
             st.caption(t("task.no_document"))
     with right:
-        if pressed:
+        if pressed and documents:
             _start(task, documents, schema=schema, threshold=threshold)
         keep_address(task)
         _outcome(task, threshold)
@@ -74,15 +74,20 @@ def _schema(task: str, ask: Ask | None) -> tuple[Schema | None, bool]:
     return schema, schema is not None
 
 
-def _start(task: str, documents: list[Document], *, schema: Schema | None, threshold: float) -> None:
+def _start(task: str, documents: Given, *, schema: Schema | None, threshold: float) -> None:
     st.session_state.pop(f"{task}-job", None)
     app = application()
     name = st.session_state[f"{task}-preset"].removeprefix(SAVED)
     try:
         with working(app):
-            job = job_services.start_job(
-                app, documents, task=task, schema=schema, schema_name=name, threshold=threshold
-            )
+            if isinstance(documents, Stored):
+                job = job_services.start_stored(
+                    app, documents.document_ids, task=task, schema=schema, schema_name=name, threshold=threshold
+                )
+            else:
+                job = job_services.start_job(
+                    app, documents or [], task=task, schema=schema, schema_name=name, threshold=threshold
+                )
             job_services.wait_for_jobs(app, [job], PATIENCE_S)
     except RexError as error:
         show_error(error)

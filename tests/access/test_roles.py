@@ -45,6 +45,7 @@ ROWS: dict[str, tuple[Callable[..., Any], str]] = {
     "job.submit": (job_services.submit_job, ANALYST),
     "job.submit stored": (job_services.submit_stored, ANALYST),
     "job.start": (job_services.start_job, ANALYST),
+    "job.start stored": (job_services.start_stored, ANALYST),
     "job.overview": (job_services.start_overview, ANALYST),
     "job.pause": (job_services.pause_job, ANALYST),
     "job.resume": (job_services.resume_job, ANALYST),

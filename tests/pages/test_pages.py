@@ -132,7 +132,8 @@ def store_two_results(task: str) -> int:
 def test_findings_of_every_task_are_drawn_for_each_document_and_for_all(desk: AppTest, task: str) -> None:
     run = store_two_results(task)
     go(desk, "jobs")
-    desk.button(key=f"job-{run}-open").click().run()
+    desk.session_state["jobs-open"] = str(run)
+    desk.run()
     assert not desk.exception
     assert r"\*留意\*" in desk.info[0].value
     desk.get_by_key(f"job-{run}-results-page").set_value(2).run()
@@ -217,7 +218,8 @@ def test_a_run_can_be_opened_again_and_deleted(desk: AppTest) -> None:
     press_run(go(desk, "sentiment"), "sentiment")
     go(desk, "jobs")
     [run] = queries.list_runs(application().database)
-    desk.button(key=f"job-{run.id}-open").click().run()
+    desk.session_state["jobs-open"] = str(run.id)
+    desk.run()
     assert not desk.exception
     desk.button(key=f"job-{run.id}-delete").click().run()
     assert queries.count_runs(application().database) == 0

@@ -16,7 +16,7 @@ from core.job_services import wait_for_jobs
 from core.schemas.schema import parse_schema
 from core.storage import queries
 from core.types import Document
-from streamlit_app.components import schema_editor
+from streamlit_app.components import schema_editor, stored_results
 from streamlit_app.resources import application
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,9 +54,9 @@ def paste(desk: AppTest, written: str) -> None:
     assert not desk.exception
 
 
-def run(desk: AppTest) -> int:
-    desk.button(key="ner-run").click().run()
-    job = desk.session_state["ner-job"]
+def run(desk: AppTest, task: str = "ner") -> int:
+    desk.button(key=f"{task}-run").click().run()
+    job = desk.session_state[f"{task}-job"]
     assert wait_for_jobs(application(), [job], 60)
     desk.run()
     assert not desk.exception
@@ -133,6 +133,20 @@ def test_many_texts_and_stored_documents_are_read(desk: AppTest) -> None:
     desk.switch_page("../pages/jobs.py").run()
     desk.switch_page("../pages/entities.py").run()
     assert desk.text_input(key="ner-stored-words").value == "火锅"
+
+
+def test_only_stored_documents_with_a_second_text_are_pairs_and_more_than_a_page_holds_lead_elsewhere(
+    desk: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_results, "MOST_DOCUMENTS", 1)
+    pairs = [Document(f"怎么退款{number}", id=f"对{number}", text_pair="如何退钱") for number in range(2)]
+    application().store.add_documents([*pairs, Document("单独一篇。", id="单"), Document("空的", text_pair="")])
+    desk.switch_page("../pages/matching.py").run()
+    desk.get_by_key("matching-source").set_value("stored").run()
+    job = run(desk, "matching")
+    assert [one.document.id for one in queries.load_results(application().database, job)] == ["对1", "对0"]
+    assert any("复核修正" in one.value for one in desk.info)
+    assert f"--job {job} " in desk.code[0].value
 
 
 def test_pasted_json_is_mended_and_the_mending_is_told(desk: AppTest) -> None:
