@@ -132,7 +132,8 @@ def _within(marks: Iterable[_Mark], first: int, last: int, length: int) -> Itera
         else:
             inside = mark.start < last and mark.end > first
         if inside:
-            yield replace(mark, start=max(mark.start, first), end=min(mark.end, last))
+            whole = first <= mark.start and mark.end <= last
+            yield mark if whole else replace(mark, start=max(mark.start, first), end=min(mark.end, last))
 
 
 def _walk(annotations: Iterable[Annotation]) -> Iterator[Annotation]:

@@ -36,7 +36,7 @@ def walk(annotations: Iterable[Annotation], above: tuple[Annotation, ...] = ()) 
 def flat_spans(annotations: Iterable[Annotation]) -> list[Annotation]:
     """Every annotation with a place, each alone but for what below it has no place."""
     return [
-        replace(one, children=tuple(child for child in one.children if child.start is None))
+        replace(one, children=tuple(child for child in one.children if child.start is None)) if one.children else one
         for one in (node.annotation for node in walk(annotations))
         if one.start is not None and one.end is not None
     ]

@@ -147,6 +147,21 @@ def test_from_an_empty_page_to_a_finding_and_its_review_by_keys_alone(page: Page
     expect(rows.nth(1).locator(".rexa-state")).to_have_text("✓", timeout=RUN_MS)
 
 
+def test_no_table_offers_a_file_whose_cells_a_spreadsheet_would_run(
+    page: Page, address: str, demo: tuple[Path, Demo]
+) -> None:
+    opened(page, f"{address}/entities?job={demo[1].jobs['ner']}")
+    table = page.get_by_test_id("stDataFrame").first
+    table.hover()
+    expect(page.get_by_role("button", name=WORDS["frame.full"], exact=True).first).to_be_visible()
+    expect(page.get_by_role("button", name=WORDS["frame.csv"], exact=True)).to_have_count(0)
+    page.keyboard.press("Alt+KeyL")
+    settled(page)
+    table.hover()
+    expect(page.get_by_role("button", name="Fullscreen", exact=True).first).to_be_visible()
+    expect(page.get_by_role("button", name="Download as CSV", exact=True)).to_have_count(0)
+
+
 def test_no_english_word_of_the_frame_is_left_in_chinese_and_all_are_back_in_english(page: Page, address: str) -> None:
     opened(page, f"{address}/documents")
     field = page.get_by_role("textbox", name=WORDS["documents.search"], exact=True)
