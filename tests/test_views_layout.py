@@ -140,6 +140,17 @@ def test_an_arc_to_another_line_names_the_beginning_of_a_long_word_and_tells_all
     assert labels[0] == "发布 → 中华人民共和国住房和…"
 
 
+def test_a_leg_beside_a_short_name_reaches_the_word_below_it() -> None:
+    roles = tuple(Annotation("角色", start, start + 1, "某", 0.9) for start in (0, 2, 14))
+    event = Annotation("灾", 4, 12, "特大交通追尾事故", 0.9, roles)
+    words, links = graph_of([event])
+    (line,) = lines_of("某，某，特大交通追尾事故，某", words, links, columns=40)
+    drawn = arcs_svg("某，某，特大交通追尾事故，某", [line], words, links, fold="", alt="")
+    feet = {float(one[1]) for one in re.finditer(r'class="line" d="M[\d.]+ ([\d.]+)V', drawn)}
+    feet |= {float(one[1]) for one in re.finditer(r'class="line" d="[^"]+V([\d.]+)"', drawn)}
+    assert len(feet) == 1, "all end above the words, none at the height of the name"
+
+
 def test_an_arc_tells_who_what_whom_and_the_score() -> None:
     child = Annotation("配偶(人物)", 3, 5, "李四", 0.876)
     drawing = picture("张三娶李四", [Annotation("人物", 0, 2, "张三", 0.9, (child,))])

@@ -139,7 +139,7 @@ def _name(piece: Piece, base: float, word: Word, colour: str) -> str:
     if not word.types:
         return ""
     name = " · ".join(word.types)
-    left, wide = _x(piece.start), width(name) * LABEL * EM + 8
+    left, wide = _x(piece.start), _name_width(word)
     top = _top(piece, base)
     return (
         f'<g style="--mark:{colour}"><title>{escape(name)}　{word.score:.2f}</title>'
@@ -159,7 +159,11 @@ def _arc(arc: Arc, row: Line, base: float, text: str, words: Sequence[Word], lin
     left, right = _x(arc.start), _x(arc.end)
     corner = min(ROUND, (right - left) / 2)
     sides: tuple[Side, ...] = ("start", "end")
-    feet = {side: _foot(row, words, base, word=_word_at(arc, link, side)) for side in sides if side != arc.leaves}
+    feet = {
+        side: _foot(row, words, base, word=_word_at(arc, link, side), x=left if side == "start" else right)
+        for side in sides
+        if side != arc.leaves
+    }
     begin = f"M{left:.1f} {high:.1f}"
     if arc.leaves != "start":
         begin = (
@@ -182,10 +186,15 @@ def _arc(arc: Arc, row: Line, base: float, text: str, words: Sequence[Word], lin
     )
 
 
-def _foot(row: Line, words: Sequence[Word], base: float, *, word: int) -> float:
-    """How far down a leg on `word` reaches: to its name, or to the word itself."""
+def _foot(row: Line, words: Sequence[Word], base: float, *, word: int, x: float) -> float:
+    """How far down a leg on `word` reaches: to its name, or beside a name that is shorter, to the word itself."""
     piece = next(piece for piece in row.pieces if piece.word == word)
-    return _top(piece, base) if words[word].types else base - TEXT + 1
+    name = _x(piece.start) + _name_width(words[word])
+    return _top(piece, base) if words[word].types and x <= name else base - TEXT + 1
+
+
+def _name_width(word: Word) -> float:
+    return width(" · ".join(word.types)) * LABEL * EM + 8
 
 
 def _word_at(arc: Arc, link: Link, side: Side) -> int:

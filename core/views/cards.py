@@ -31,7 +31,7 @@ STYLES = """<style>
 .desk-card{border:1px solid color-mix(in srgb,currentColor 16%,transparent);border-left:4px solid var(--mark,#8a97a6);
 border-radius:4px;padding:8px 12px;font-size:14px;line-height:1.5;overflow-wrap:anywhere;break-inside:avoid}
 .desk-card .head{display:flex;gap:8px;justify-content:space-between;align-items:baseline}
-.desk-card .kind{font-size:12px;opacity:.76}
+.desk-card .kind{font-size:12px;color:color-mix(in srgb,currentColor 76%,transparent)}
 .desk-card .name{font-weight:650;font-size:15px}
 .desk-card .context{font-size:12px;opacity:.76;margin-top:2px}
 .desk-card .score{font-size:12px;opacity:.76;font-variant-numeric:tabular-nums;white-space:nowrap}

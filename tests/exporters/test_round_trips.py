@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import openpyxl
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from core.errors import FormatError
 from core.exporters import find_format, write_file
+from core.exporters.back import read_back
+from core.exporters.csv import FORMULA
 from core.exporters.csv_back import read_own_table
 from core.exporters.report import About, Losses
 from core.exporters.table import READ_AS
@@ -42,6 +47,32 @@ ROLES = ["时间", "主体", "地点(地理位置)", "人数2"]
 TRIGGERS = ["离职(事件触发词)", "夺冠（触发词）"]
 CLASSES = ["体育", "足球", "正向", "甲/乙", "反\\斜", "，逗号,", "[x]"]
 KEYS = ["渠道", "日期", "a b", "😀"]
+
+COMMANDS = ("=cmd|' /C calc'!A0", "+1+cmd|' /C calc'!A0", "@SUM(1)", "\t=1+1")
+SPREADSHEETS_AND_OTHERS = ("csv", "xlsx", "native", "doccano", "label-studio", "brat", "spacy", "uie", "parquet")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize(
+    "form", ["csv", "xlsx", "native", "doccano", "label-studio", "brat", "spacy", "uie", "parquet"]
+)
+def test_a_type_that_a_spreadsheet_would_run_is_written_as_text_told_and_read_back(
+    form: str, name: str, tmp_path: Path
+) -> None:
+    result = AnnotatedDocument(Document("张伟在北京。", id="1"), "ner", (Annotation(name, 0, 2, "张伟", 0.9),))
+    path = tmp_path / f"file{find_format(form).suffix}"
+    losses = write_file([result], form, path=path)
+    if form == "csv":
+        cells = [cell for row in csv.reader(io.StringIO(path.read_text("utf-8-sig"), newline="")) for cell in row]
+        assert f"'{name}" in cells and not [cell for cell in cells if cell.startswith(FORMULA)]
+        assert [line for line in losses if "以免被当作公式执行" in str(line)]
+    if form == "xlsx":
+        sheets = openpyxl.load_workbook(path)
+        cells = [cell for sheet in sheets for row in sheet.iter_rows() for cell in row if cell.value is not None]
+        assert name in [cell.value for cell in cells] and {cell.data_type for cell in cells} <= {"s", "n"}
+    (back,) = read_back(path, form, say=lambda line: None)
+    assert [(one.type, one.start, one.end) for one in back.annotations] == [(name, 0, 2)]
+
 
 scores = st.integers(0, 1_000_000).map(lambda number: number / 1_000_000)
 texts = st.one_of(
