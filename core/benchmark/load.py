@@ -94,6 +94,27 @@ def open_loop(ask: Ask, schedule: Sequence[float] | np.ndarray, *, threads: int 
     return Load(tuple(answered), tuple(failures), time.perf_counter() - begun)
 
 
+def telling(ask: Ask, tell: Callable[[int], None], *, every_s: float = 5.0) -> Ask:
+    """The same requests; `tell` hears every few seconds how many have been answered."""
+    lock = threading.Lock()
+    done, told = 0, time.monotonic()
+
+    def asked(number: int) -> None:
+        nonlocal done, told
+        try:
+            ask(number)
+        finally:
+            with lock:
+                done += 1
+                due = time.monotonic() > told + every_s
+                if due:
+                    told, so_far = time.monotonic(), done
+            if due:
+                tell(so_far)
+
+    return asked
+
+
 def _timed(ask: Ask, number: int, due: float, *, answered: list[float], failures: list[str]) -> None:
     """list.append is atomic, so the lists need no lock."""
     try:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from core.benchmark.bench import Bench
 from core.benchmark.card import GIB, Sampler, card_bytes, held_bytes
 from core.benchmark.figures import Measured, missing
-from core.benchmark.load import closed_loop
+from core.benchmark.load import closed_loop, telling
 from core.benchmark.network import SCHEMA
-from core.benchmark.system import serving
+from core.benchmark.system import System, serving
 from core.benchmark.texts import of_length, of_mixed_lengths
+from core.gpu.meter import gib
 
 BUDGET_BYTES = 2 * GIB
 CALLERS = 32
@@ -43,12 +44,20 @@ def measure_budget(bench: Bench) -> list[Measured]:
     with serving(bench, bench.base, worker="process", threshold=bar, budget_bytes=BUDGET_BYTES) as system:
         pid = system.info.pid
         with Sampler(lambda: held_bytes(index, pid=pid, before=before)) as sampler:
-            load = closed_loop(system.asking(texts, SCHEMA), len(texts), clients=CALLERS)
+            ask = telling(
+                system.asking(texts, SCHEMA),
+                lambda done: bench.progress(
+                    f"{done}/{len(texts)} 篇，峰值 {gib(sampler.peak or 0)}，{_memory(system)}"
+                ),
+            )
+            load = closed_loop(ask, len(texts), clients=CALLERS)
         detail = {
             "documents": len(texts),
             "characters": sum(map(len, texts)),
             "callers": CALLERS,
             "documents_per_s": load.per_s,
+            "wall_s": load.wall_s,
+            "memory": _memory(system),
             "readings": len(sampler.readings),
             "first_failures": list(load.failures[:5]),
         } | system.describe()
@@ -57,3 +66,15 @@ def measure_budget(bench: Bench) -> list[Measured]:
         Measured("budget_failures", len(load.failures), "", detail),
         Measured("budget_peak_gib", None if peak is None else peak / GIB, NO_DRIVER if peak is None else "", detail),
     ]
+
+
+def _memory(system: System) -> str:
+    """What bounds batches now, in words: a scenario that takes too long must say why."""
+    status = system.engine.scheduler.owner.status()
+    if status is None:
+        return "推理进程不在"
+    memory = status.memory
+    return (
+        f"上下文 {gib(memory.outside_bytes)}，已分配 {gib(memory.allocated_bytes)}，"
+        f"拆分 {memory.splits}、归还 {memory.trims}、不足 {memory.ooms} 次"
+    )

@@ -26,6 +26,8 @@ SLACK_BYTES = 256 * 2**20
 """Cache that is never worth a trim, and that must have gathered for one."""
 TRIM_EVERY_S = 5.0
 OUTSIDE_EVERY_S = 30.0
+DOUBTED_EVERY_S = 2.0
+"""How often context and kernels are measured while batches must be split: a reading may have been too high."""
 
 Result = TypeVar("Result")
 Record = Callable[[str, str], None]
@@ -84,7 +86,7 @@ class Governor:
         self._need = 0.0  # what recent batches took; forgets slowly
         self._peak = 0
         self._trimmed_s = self._outside_s = clock()
-        self._outside = 0
+        self._outside = self._read_last = 0
         self._bound()
 
     @property
@@ -128,11 +130,14 @@ class Governor:
             self.calibrated = True
         return self.cost
 
-    def largest_rows(self, width: int) -> int:
-        """How many prompts of `width` tokens may run together now; at least one, which is always tried."""
+    def largest_rows(self, width: int, *, besides: int = 0) -> int:
+        """How many prompts of `width` tokens may run together now, at least one, which is always tried.
+
+        besides: bytes that are to stay free.
+        """
         if not self.budget_bytes:
             return 2**31
-        return max(1, self.cost.rows_within(int(self._room() / self._factor), width))
+        return max(1, self.cost.rows_within(int((self._room() - besides) / self._factor), width))
 
     def run(self, packed: Any, forward: Callable[[Any], Any]) -> Any:
         """What `forward` gives for the batch, in parts where it must be; the parts are put together in order.
@@ -147,6 +152,7 @@ class Governor:
             fitting = self.largest_rows(work.width)
             if work.rows > fitting:
                 self.splits += 1
+                self._watch(after_s=DOUBTED_EVERY_S)
                 waiting += _divided(work, -(-work.rows // fitting))
                 continue
             before = self._begin()
@@ -223,7 +229,9 @@ class Governor:
         # At most double: the next batches are measured, and tell whether it was an accident.
         self._factor = min(max(self._factor, 1.1 * room / predicted), 2 * self._factor)
         self.record("oom", f"{work.rows} × {work.width} 词元的批次显存不足（可用 {gib(room)}），拆分后重试")
-        self._watch(force=True)
+        self._watch(after_s=0.0)
+        if work.rows == 1:
+            self._watch(after_s=0.0)  # the last chance of its document: of a reading too high nothing is left
 
     def _begin(self) -> int | None:
         """Before a batch while predictions are in doubt: begin a new peak; what is handed out now, else None."""
@@ -245,7 +253,7 @@ class Governor:
             taken = SAFETY * (usage.peak_allocated_bytes - before)
             self._factor = max(1.0, taken / predicted, 0.9 * self._factor)
         self._need = max(predicted * self._factor, self._need * 0.95)
-        self._watch(force=False)
+        self._watch(after_s=OUTSIDE_EVERY_S)
         if self._clock() - self._trimmed_s < TRIM_EVERY_S or usage.cached_bytes <= SLACK_BYTES:
             return
         if reason := self._reason(usage):
@@ -259,9 +267,9 @@ class Governor:
             return "整张卡的空闲显存不足"
         return "峰值已过" if usage.cached_bytes > 2 * self._need + SLACK_BYTES else ""
 
-    def _watch(self, *, force: bool) -> None:
+    def _watch(self, *, after_s: float) -> None:
         """Context and kernels grow while new code paths run: measure them again and move the limit."""
-        if not force and self._clock() - self._outside_s < OUTSIDE_EVERY_S:
+        if self._clock() - self._outside_s < after_s:
             return
         before = self._outside
         self._bound()
@@ -271,10 +279,15 @@ class Governor:
                 self.trim("上下文增长")
 
     def _bound(self) -> None:
-        """Measure what lies outside the allocator, and bound the allocator by the rest of the budget."""
+        """Measure what lies outside the allocator, and bound the allocator by the rest of the budget.
+
+        The larger of two readings counts: one that was too low does not break the budget, and one that was too high,
+        of a moment when the driver still counted what was gone, does not starve the process for good.
+        """
         self._outside_s = self._clock()
         if self.budget_bytes:
-            self._outside = max(self._outside, self.meter.outside_bytes())
+            measured = self.meter.outside_bytes()
+            self._outside, self._read_last = max(self._read_last, measured), measured
             self.meter.limit(self.limit_bytes)
 
     def _situation(self) -> str:

@@ -13,6 +13,7 @@ import torch
 from core.config import Settings
 from core.errors import DeviceError, GpuMemoryError
 from core.gpu.flush import FlushReport, MemoryReading, flush, read_memory
+from core.gpu.meter import gib
 from core.gpu.profiles import Profile
 from core.gpu.records import TorchMemory
 from core.gpu.tenant import Tenant, TenantStatus, move_in
@@ -26,6 +27,9 @@ from core.model.backends import check_attention
 from core.model.checkpoint import Checkpoint, load_weights, read_files, resolve_device
 
 THREAD, PROCESS = "thread", "process"
+GRAPHS_BYTES = 768 * 2**20
+"""What all sizes of `graphs.py` take together, roughly: their pool, and 20 MiB of the driver's for each."""
+
 Pause = Callable[[], None]
 Record = Callable[[str, str], None]
 """Takes the kind of an event (load, trim, oom, shrink, flush, restart, unload) and a sentence for the screen."""
@@ -157,9 +161,19 @@ def from_settings(settings: Settings) -> Load:
             lambda rows, width: forward(checkpoint.model, blank(rows, width), device), widest=profile.max_length
         )
         recorded = profile.graphs and device.type == "cuda"
+        if recorded and settings.graphs == "auto" and not _leaves_room(tenant):
+            record("shrink", f"显存预算容不下满批和录制的图（约 {gib(GRAPHS_BYTES)}）：小批次逐步执行")
+            recorded = False
         return Held(checkpoint, tenant, Graphs(checkpoint.model, device, record=record) if recorded else None)
 
     return load
+
+
+def _leaves_room(tenant: Tenant) -> bool:
+    """Whether a full batch fits beside all graphs."""
+    profile, governor = tenant.profile, tenant.governor
+    rows = max(1, profile.batch_tokens // profile.max_length)
+    return governor.largest_rows(profile.max_length, besides=GRAPHS_BYTES) >= rows
 
 
 def blank(rows: int, width: int) -> Packed:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from core.benchmark.load import closed_loop, one_by_one, open_loop
+from core.benchmark.load import closed_loop, one_by_one, open_loop, telling
 
 
 def test_a_closed_loop_has_as_many_requests_in_flight_as_clients():
@@ -58,3 +58,16 @@ def test_an_open_loop_keeps_its_times():
     begun = time.perf_counter()
     open_loop(lambda number: at.append(time.perf_counter() - begun), [0.0, 0.05, 0.1])
     assert at[1] >= 0.05 and at[2] >= 0.1
+
+
+def test_progress_is_told_of_requests_that_failed_too():
+    heard: list[int] = []
+
+    def ask(number: int) -> None:
+        time.sleep(0.002)
+        if number % 2:
+            raise ValueError
+
+    load = closed_loop(telling(ask, heard.append, every_s=0.01), 60, clients=2)
+    assert len(load.failures) == 30
+    assert len(heard) >= 2 and heard == sorted(set(heard)) and heard[-1] <= 60

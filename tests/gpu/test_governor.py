@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.errors import GpuMemoryError
 from core.gpu.cost import Cost
-from core.gpu.governor import FULL, OUTSIDE_EVERY_S, TRIM_EVERY_S, Governor
+from core.gpu.governor import DOUBTED_EVERY_S, FULL, OUTSIDE_EVERY_S, TRIM_EVERY_S, Governor
 from core.gpu.meter import NoMeter, Usage
 from core.inference.packing import Packed, Raw
 
@@ -302,6 +302,31 @@ def test_a_context_that_grows_is_taken_off_the_limit():
     bench.governor.run(batch([128]), bench.forward)
     assert bench.governor.limit_bytes == before - 300 * MIB == bench.device.bound
     assert "shrink" in bench.kinds()
+
+
+def test_a_context_measured_too_large_for_a_moment_does_not_split_batches_for_good():
+    bench = Bench(ScriptedDevice(), 2 * GIB).ready()
+    usual = bench.governor.largest_rows(512)
+    bench.device.outside += GIB  # memory that the driver still counts although it is gone
+    bench.now += 2 * OUTSIDE_EVERY_S
+    bench.governor.run(batch([512]), bench.forward)
+    bench.device.outside -= GIB
+    assert usual >= 8 and bench.governor.largest_rows(512) < usual / 3
+    for _ in range(4):
+        bench.now += 2 * DOUBTED_EVERY_S
+        bench.governor.run(batch([512] * usual), bench.forward)
+    assert bench.ran[-1][0] == usual
+
+
+def test_a_window_is_not_refused_for_a_context_that_was_measured_too_large():
+    bench = Bench(ScriptedDevice(), 2 * GIB).ready()
+    bench.device.outside += 1500 * MIB
+    bench.now += 2 * OUTSIDE_EVERY_S
+    bench.governor.trim()
+    bench.governor._watch(after_s=0.0)
+    bench.device.outside -= 1500 * MIB
+    assert bench.governor.run(batch([512]), bench.forward) is not None
+    assert bench.ran[-1] == (1, 512)
 
 
 def test_batches_are_planned_below_the_limit_so_that_fragments_have_room():
