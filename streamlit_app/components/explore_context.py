@@ -31,14 +31,15 @@ def context_lines(lines: Sequence[Line]) -> None:
     typed = any(line.type for line in lines)
     widths = ("33%", "12%", "35%", "8%", "4%", "8%") if typed else ("37%", "15%", "38%", "0", "0", "10%")
     columns = "".join(f'<col style="width:{width}">' for width in widths)
-    body = "".join(_row(line) for line in lines)
+    types = sorted({line.type for line in lines if line.type})
+    body = "".join(_row(line, types) for line in lines)
     st.html(f'{CSS}<table class="desk-kwic"><colgroup>{columns}</colgroup>{body}</table>')
 
 
-def _row(line: Line) -> str:
+def _row(line: Line, types: Sequence[str]) -> str:
     kind = ""
     if line.type:
-        colour = type_colour(line.type)
+        colour = type_colour(line.type, types)
         kind = f'<span class="type" style="--mark:{colour};--ink:{ink_on(colour)}">{_e(line.type)}</span>'
     left = ("" if line.begins else "…") + _flat(line.left)
     right = _flat(line.right) + ("" if line.ends else "…")

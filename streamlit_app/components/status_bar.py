@@ -13,6 +13,7 @@ from core.storage import queries
 from core.storage.queries import RunInfo
 from core.tasks import TASKS
 from streamlit_app.components.gpu_gauge import main_card, size
+from streamlit_app.components.job_progress import long_reading, progress_share
 from streamlit_app.components.page_guard import bring_back
 from streamlit_app.components.shortcuts import ask_help
 from streamlit_app.i18n import t, title
@@ -59,13 +60,13 @@ def _facts(app: Application, running: list[RunInfo], active: int) -> str:
         f"<span><b>{escape(t('bar.queue'))}</b>{escape(queue(len(running), active))}</span>",
     ]
     if running:
-        parts.append(_running(running[0]))
+        parts.append(_running(app, running[0]))
     return f'<div class="desk-facts" role="status">{"".join(parts)}</div>'
 
 
-def _running(job: RunInfo) -> str:
+def _running(app: Application, job: RunInfo) -> str:
     task = title(TASKS[job.task].title_zh, TASKS[job.task].title_en) if job.task in TASKS else job.task
-    share = min(job.done / job.total, 1.0) if job.total else 1.0
+    share = progress_share(long_reading(app, job), done=job.done, total=job.total)
     rate = "" if job.per_s is None else " · " + t("jobs.per_s", rate=job.per_s)
     said = f"{share:.0%} · {job.done:,} / {job.total:,}{rate}"
     bar = f'<span class="desk-run"><span style="width:{share:.1%}"></span></span>'

@@ -92,7 +92,7 @@ def test_every_machine_is_drawn_with_what_it_can_and_cannot_say(app, name):
     html = drawn(page)
     for words in SAID.get(name, []):
         assert words in html, words
-    assert "桌面进程内存" in html and "打开的页面" in html
+    assert "工作台进程内存" in html and "打开的页面" in html
     shown = " ".join(one.value for one in [*page.info, *page.warning, *page.error, *page.caption])
     expected = {
         "no_driver": "没有找到 NVIDIA 驱动",
@@ -188,7 +188,7 @@ def test_memory_is_given_back_at_three_levels_each_with_before_and_after(app, ch
     page = open_page(app, monitor)
     assert page.button(key="gpu-unload").disabled
     page.button(key="gpu-flush").click().run()
-    assert "主机内存（桌面进程）" in drawn(page) and not page.exception
+    assert "主机内存（工作台进程）" in drawn(page) and not page.exception
     page.button(key="gpu-load").click().run()
     assert not page.exception and app.engine.scheduler.owner.loaded
     assert "设备配置" in drawn(page) and "float32" in drawn(page)
