@@ -13,6 +13,7 @@ from core.inference.owner_process import ProcessOwner
 from core.inference.prompts import PieceEncoder
 from core.inference.recursion import Limits, check_roots
 from core.inference.scheduler import Scheduler
+from core.inference.standby import dismiss
 from core.model.checkpoint import read_files, resolve_device
 from core.schemas.schema import Schema
 
@@ -60,6 +61,8 @@ def check_schema(settings: Settings, schema: Schema) -> None:
 def make_owner(settings: Settings, device_type: str, *, record: Record = silent) -> DeviceOwner:
     """The holder of the network that the settings ask for; not loaded yet. auto: a process on a card, else a thread."""
     apart = device_type == "cuda" if settings.worker == "auto" else settings.worker == "process"
+    if not apart or sys.platform == "win32":
+        dismiss()
     if not apart:
         return LocalOwner(from_settings(settings), record=record)
     if sys.platform == "win32":

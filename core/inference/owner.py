@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -30,6 +33,9 @@ THREAD, PROCESS = "thread", "process"
 GRAPHS_BYTES = 768 * 2**20
 """What all sizes of `graphs.py` take together, roughly: their pool, and 20 MiB of the driver's for each."""
 
+STAGES = ("device", "weights", "attention", "calibration")
+"""Of loading: start of the device, weights into its memory, check of the kernel, measuring of batches."""
+
 Pause = Callable[[], None]
 Record = Callable[[str, str], None]
 """Takes the kind of an event (load, trim, oom, shrink, flush, restart, unload) and a sentence for the screen."""
@@ -39,7 +45,8 @@ Record = Callable[[str, str], None]
 class OwnerInfo:
     """A loaded network: `worker` is thread or process, `pid` the process that holds it.
 
-    `threads`: of one pass on the CPU; `load_s`: seconds.
+    `threads`: of one pass on the CPU; `load_s`: seconds. `stages`: what else came before the first batch, with its
+    seconds.
     """
 
     worker: str
@@ -50,6 +57,7 @@ class OwnerInfo:
     parameters: int
     threads: int
     load_s: float
+    stages: tuple[tuple[str, float], ...] = ()
 
 
 class Recalled(Exception):
@@ -121,6 +129,7 @@ class Held:
     checkpoint: Checkpoint
     tenant: Tenant
     graphs: Graphs | None = None
+    stages: tuple[tuple[str, float], ...] = ()
 
 
 Load = Callable[[Record], Held]
@@ -144,19 +153,28 @@ def from_settings(settings: Settings) -> Load:
     """Load what the settings name, inside the memory budget, and measure what batches cost."""
 
     def load(record: Record) -> Held:
+        begun = [time.monotonic()]
         device = resolve_device(settings.device)
         files = read_files(settings.model, revision=settings.model_revision, download_dir=settings.download_dir)
         tenant = move_in(settings, device, record=record)
         profile = tenant.profile
+        begun.append(time.monotonic())
         try:
             checkpoint = tenant.governor.load(
                 lambda: load_weights(files, device=str(device), dtype=profile.dtype, threads=profile.cpu_threads)
             )
         except GpuMemoryError as error:  # whose `row` would blame a prompt
             raise DeviceError(str(error)) from error
+        begun.append(time.monotonic())
         if doubt := check_attention(profile.attention, device, checkpoint.dtype):
             record("error", doubt)
         checkpoint.model.plm.backend = profile.attention
+        begun.append(time.monotonic())
+        if device.type == "cuda":
+            # Cached memory is given back behind a collection, in every probe and later: what is loaded stays, and need
+            # not be looked through each time.
+            gc.collect()
+            gc.freeze()
         tenant.governor.calibrate(
             lambda rows, width: forward(checkpoint.model, blank(rows, width), device), widest=profile.max_length
         )
@@ -164,7 +182,10 @@ def from_settings(settings: Settings) -> Load:
         if recorded and settings.graphs == "auto" and not _leaves_room(tenant):
             record("shrink", f"显存预算容不下满批和录制的图（约 {gib(GRAPHS_BYTES)}）：小批次逐步执行")
             recorded = False
-        return Held(checkpoint, tenant, Graphs(checkpoint.model, device, record=record) if recorded else None)
+        begun.append(time.monotonic())
+        taken = zip(STAGES, (round(b - a, 3) for a, b in itertools.pairwise(begun)), strict=True)
+        graphs = Graphs(checkpoint.model, device, record=record) if recorded else None
+        return Held(checkpoint, tenant, graphs, tuple(taken))
 
     return load
 
@@ -301,6 +322,7 @@ class LocalOwner:
                 parameters=checkpoint.parameters,
                 threads=torch.get_num_threads(),
                 load_s=checkpoint.load_s,
+                stages=held.stages,
             )
             self._held = held
             self._record("model", f"已加载 {checkpoint.name}（{self._info.device}，{self._info.dtype}）")

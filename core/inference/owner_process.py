@@ -8,10 +8,7 @@ pytest that is another program. It talks over one socket and ends when that clos
 from __future__ import annotations
 
 import pickle
-import socket
 import subprocess
-import sys
-import tempfile
 import threading
 from collections import deque
 from contextlib import suppress
@@ -19,7 +16,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import IO, Any
 
-from core.config import ROOT, Settings
+from core.config import Settings
 from core.errors import WorkerError
 from core.gpu.flush import FlushReport, MemoryReading
 from core.gpu.records import TorchMemory
@@ -27,6 +24,7 @@ from core.gpu.tenant import TenantStatus
 from core.inference.matching import Matched
 from core.inference.owner import PROCESS, OwnerInfo, Pause, Recalled, Record, silent
 from core.inference.packing import Ragged
+from core.inference.standby import take
 from core.inference.worker import RECALL, Reply, Report
 
 STOP_S = 5.0
@@ -201,21 +199,8 @@ class ProcessOwner:
     def _begin(self) -> None:
         if self._closed:
             raise WorkerGone("程序正在关闭")
-        ours, theirs = socket.socketpair()
-        code = (
-            f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
-            f"from core.inference.worker import main; main({theirs.fileno()})"
-        )
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", code],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._stderr,
-                pass_fds=(theirs.fileno(),),
-            )
-        self._connection = Connection(ours.detach())
+        started = take()
+        self._process, self._connection, self._stderr = started.process, started.connection, started.stderr
         self._send("begin", self._settings)
         self._info = replace(self._receive(), worker=PROCESS, pid=self._process.pid)
 

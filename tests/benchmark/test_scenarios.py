@@ -81,6 +81,9 @@ def test_the_start_of_a_process_is_timed_to_its_first_answer(bench):
     (one,) = startup.measure(bench)
     assert one.name == "start_s_cpu"
     assert 0.3 < one.value < 100
+    stages = one.detail["stages_s"]
+    assert 0 < stages["begun"] < stages["imported"] < stages["loaded"] < stages["answered"]
+    assert "load_calibration" in stages
 
 
 def test_a_failing_scenario_is_missing_and_says_why(bench, monkeypatch):

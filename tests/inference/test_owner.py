@@ -21,7 +21,7 @@ import torch
 
 from core.config import Settings
 from core.errors import CheckpointError, WorkerError
-from core.inference import owner_process, worker
+from core.inference import standby, worker
 from core.inference.engine import Engine, Item
 from core.inference.owner import LocalOwner, Recalled, from_settings
 from core.inference.owner_process import ProcessOwner
@@ -238,7 +238,7 @@ def test_a_missing_checkpoint_is_told_as_it_is(tiny: Settings, tmp_path: Path) -
 
 
 def test_a_process_that_cannot_start_says_what_it_wrote(tiny: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(owner_process, "ROOT", "/nowhere")
+    monkeypatch.setattr(standby, "ROOT", "/nowhere")
     monkeypatch.chdir("/")
     with pytest.raises(WorkerError, match="(?s)没有启动：退出码 1，最后的输出：.*No module named 'core'"):
         ProcessOwner(tiny).load()
