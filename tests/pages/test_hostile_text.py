@@ -99,6 +99,8 @@ def test_nothing_that_a_user_wrote_is_obeyed(stored: Hostile, name: str) -> None
     values = [str(getattr(one, "value", "")) for kind in ("html", *MARKDOWN) for one in desk.get(kind)]
     tables = [one.value.to_string() for one in desk.dataframe]
     labels = [option for one in desk.selectbox for option in one.options]
+    # Components get texts as data, and never write markup (below).
+    labels += [one.proto.json for one in desk.get("bidi_component")]
     # The page of exports shows runs by number and task only.
     assert name == "exports" or any(ADDRESS in one.replace("\\", "") for one in (*values, *tables, *labels)), (
         "nothing hostile is shown"
@@ -108,3 +110,9 @@ def test_nothing_that_a_user_wrote_is_obeyed(stored: Hostile, name: str) -> None
         desk.get_by_key(key).set_value(view).run()
         assert not desk.exception, view
         assert not obeyed(desk), view
+
+
+def test_no_component_makes_markup_of_text() -> None:
+    writes = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function")
+    scripts = sorted((ROOT / "streamlit_app" / "frontend").glob("*.js"))
+    assert scripts and not [path.name for path in scripts if writes.search(path.read_text("utf-8"))]
