@@ -9,6 +9,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import islice
 
 from core.errors import Cancelled, GpuMemoryError, InputError, RexError
@@ -125,6 +126,7 @@ class Engine:
         if scheduler is None:
             weakref.finalize(self, self.scheduler.close)
         self._shared = SharedReader(self.scheduler)
+        self.scheduler.coming = self._shared.busy
         weakref.finalize(self, self._shared.close)
         self.pieces = PieceEncoder(checkpoint.tokenizer)
         self._waited_for: dict[str, Cohort | Errand] = {}
@@ -308,6 +310,7 @@ def _failed(member: Member, error: RexError) -> tuple[int, AnnotatedDocument]:
     return member.index, unread(member.item, error)
 
 
+@lru_cache(maxsize=64)
 def _with_thresholds(limits: Limits, threshold: float | None, floor: float | None) -> Limits:
     for name, value in (("阈值", threshold), ("候选的下限", floor)):
         if value is not None and not 0.0 <= value < 1.0:

@@ -24,6 +24,9 @@ from core.inference.prompts import Prompt
 from core.inference.queueing import Piece, Ticket, WaitingRoom
 from core.telemetry.measures import batch_read
 
+GATHER_S, GATHERINGS = 0.001, 2
+"""How long, and how often, the device waits for prompts that somebody prepares just now."""
+
 Result = TypeVar("Result")
 POLL_S = 0.1
 """How often one who waits for room in the queue looks whether it was cancelled."""
@@ -85,6 +88,7 @@ class Scheduler:
         self._upcoming: Batch | None = None
         self._flying: deque[Batch] = deque()
         self._idle_since = time.monotonic()
+        self.coming: Callable[[], bool] = lambda: False  # whether more prompts are prepared just now
         self.used_at: float | None = None  # time.monotonic() when a batch was answered last
         self._chores = [Chore(trim_after_s, owner.trim), Chore(unload_after_s, self._unload_idle)]
 
@@ -194,6 +198,7 @@ class Scheduler:
                     self._take_back(landed)
                 if not self._flying:
                     self._do_tasks()
+                    self._gather()
                     upcoming, self._upcoming = self._reconsider(self._upcoming), None
                     if upcoming is not None:
                         self._flying.append(upcoming)
@@ -203,6 +208,13 @@ class Scheduler:
                     self._deliver(landed, outcome)
         finally:
             self._abandon([ticket for batch in self._flying for ticket in batch.tickets])
+
+    def _gather(self) -> None:
+        """Give those who prepare prompts just now a moment: one batch of many costs hardly more than one of a few."""
+        for _ in range(GATHERINGS if self._upcoming is None else 0):
+            if self._closed or not self.coming():
+                return
+            time.sleep(GATHER_S)
 
     def _prepare(self) -> None:
         """Choose what follows while the device works, unless it is little: that will have grown meanwhile."""

@@ -90,6 +90,10 @@ class SharedReader:
         assert errand.result is not None
         return errand.result
 
+    def busy(self) -> bool:
+        """Whether a document waits for its next step."""
+        return not self._ready.empty()
+
     def close(self) -> None:
         """Take nothing more; the thread ends when nobody waits."""
         with self._lock:
