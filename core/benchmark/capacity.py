@@ -17,6 +17,8 @@ CARDS = ("A10", "A100", "H200")
 """Cards that have a row even where nothing was measured on them."""
 DAY_S = 86_400
 ASKS_EVERY_S = 10
+IN_TIME_MS = 100.0
+"""The 99th percentile that users bear: the aim of `open_loop_p99_ms`."""
 MISSING = "not measured"
 Run = Mapping[str, Any]
 
@@ -70,12 +72,19 @@ def _cpu_rate(run: Run) -> float | None:
     return median(rates) if rates else None
 
 
-def _open_loop(run: Run) -> str | None:
+def _users(run: Run) -> str | None:
+    """Requests a second that were answered in time, times ten seconds: the open loop's, else the best closed loop's."""
     value = _value(run, "open_loop_p99_ms")
     if value is None:
         return None
-    asked = run["figures"]["open_loop_p99_ms"]["detail"]["asked_per_s"]
-    return f"{asked * ASKS_EVERY_S:,.0f} (p99 {value:,.3g} ms)"
+    detail = run["figures"]["open_loop_p99_ms"]["detail"]
+    if value <= IN_TIME_MS:
+        return f"{detail['asked_per_s'] * ASKS_EVERY_S:,.0f} (p99 {value:,.3g} ms)"
+    loops = [loop for loop in detail.get("closed_loop", {}).values() if loop["p99_ms"] <= IN_TIME_MS]
+    if not loops:
+        return None
+    best = max(loops, key=lambda loop: float(loop["per_s"]))
+    return f"{best['per_s'] * ASKS_EVERY_S:,.0f} (p99 {best['p99_ms']:,.3g} ms, closed loop)"
 
 
 def _alone(run: Run) -> str | None:
@@ -90,7 +99,7 @@ def _row(machine: str, runs: Sequence[Run], *, rate: Any) -> str:
         return next(((found, run) for run in reversed(runs) if (found := read(run)) is not None), (None, None))
 
     per_s, first = newest(rate)
-    users, second = newest(_open_loop)
+    users, second = newest(_users)
     alone, third = newest(_alone)
     day = MISSING if per_s is None else f"{per_s * DAY_S / 1e6:,.1f} million ({per_s:,.4g} a second)"
     used = [run for run in (first, second, third) if run is not None]

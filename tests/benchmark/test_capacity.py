@@ -52,6 +52,16 @@ def test_numbers_of_a_card_stand_in_its_row_the_newest_first_and_other_cards_get
     assert "0.9 million" in made["NVIDIA L4"]
 
 
+def test_users_who_would_wait_too_long_are_not_counted() -> None:
+    loops = {"64": {"per_s": 1685.5, "p99_ms": 58.5}, "256": {"per_s": 1403.7, "p99_ms": 283.9}}
+    late = {"value": 25_290.0, "detail": {"asked_per_s": 2909.0, "closed_loop": loops}}
+    made = rows(table([run("2026-01-01", "NVIDIA H200", open_loop_p99_ms=late)]))
+    assert "| 16,855 (p99 58.5 ms, closed loop) |" in made["H200"]
+    late["detail"] = {"asked_per_s": 2909.0, "closed_loop": {"256": loops["256"]}}
+    made = rows(table([run("2026-01-01", "NVIDIA H200", open_loop_p99_ms=late)]))
+    assert made["H200"].count(MISSING) == 3
+
+
 def test_a_page_without_its_markers_is_refused() -> None:
     with pytest.raises(FormatError, match="标记"):
         with_table(f"{BEGIN}", [])
