@@ -112,7 +112,9 @@ def test_any_archive_is_read_or_refused_and_no_document_is_unusable(data: st.Dat
     tried("reader zip")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in data.draw(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=9), max_size=3)):
+        names = st.text(st.characters(exclude_categories=["Cs"]), max_size=9)
+        # zipfile cuts a name at its first NUL and cannot write what is then empty.
+        for name in data.draw(st.lists(names.filter(lambda name: not name.startswith("\0")), max_size=3)):
             archive.writestr(f"{name}.txt", "宽带断线\n")
         archive.writestr("a.csv", SOUND["csv"])
     kept: list[Document] = []
