@@ -242,6 +242,7 @@ class LocalOwner:
         if self._held is not None:
             name = self._held.checkpoint.name
             self._held = None
+            gc.unfreeze()  # what was loaded may go, cycles too
             flush()
             self._record("unload", f"已卸载 {name}")
 
